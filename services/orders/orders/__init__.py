@@ -1,0 +1,1 @@
+"""Orders sells at the till: stores, shifts, prices, till sales and what is paid back."""
