@@ -1,0 +1,84 @@
+"""Contracts as data: what a service tells, what it reads, what it can be asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+from marshmallow import Schema
+
+Role = Literal["cashier", "store_manager", "head_office", "analyst", "service"]
+SchemaClass: TypeAlias = type[Schema]
+ROLES: tuple[Role, ...] = ("cashier", "store_manager", "head_office", "analyst", "service")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A private event made public on purpose, under a name and a shape that never change."""
+
+    name: str
+    version: int
+    event: type[Any]
+    schema: SchemaClass
+    subject: str
+    summary: str
+    data: Callable[[Any], Mapping[str, Any]]
+
+    @property
+    def routing_key(self) -> str:
+        return f"{self.name}.v{self.version}"
+
+    def type(self, service: str) -> str:
+        return f"pomona.{service}.{self.routing_key}"
+
+
+@dataclass(frozen=True)
+class Consumed:
+    """Another context's event as we see it: its wire type, and the value we make of it."""
+
+    type: str
+    schema: SchemaClass
+    fact: Callable[..., Any]
+
+    @property
+    def source(self) -> str:
+        return self.type.split(".")[1]
+
+    def read(self, data: Mapping[str, Any]) -> Any:
+        """Turn the event's data into a fact. Raises marshmallow's ValidationError."""
+        return self.fact(**self.schema().load(data))
+
+
+@dataclass(frozen=True)
+class Request:
+    """A method that others may call: who may, and with what."""
+
+    method: str
+    schema: SchemaClass
+    roles: tuple[Role, ...]
+    summary: str
+    kind: Literal["command", "question"]
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """All contracts of one service."""
+
+    service: str
+    published: tuple[Published, ...]
+    consumed: tuple[Consumed, ...]
+    requests: tuple[Request, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(sorted({consumed.source for consumed in self.consumed}))
+
+
+def contracts_of(service: str, module: ModuleType) -> Contracts:
+    """Collect PUBLISHED, CONSUMED and REQUESTS of a service's contracts module."""
+    return Contracts(
+        service=service,
+        published=tuple(getattr(module, "PUBLISHED", ())),
+        consumed=tuple(getattr(module, "CONSUMED", ())),
+        requests=tuple(module.REQUESTS),
+    )
