@@ -1,0 +1,234 @@
+"""AMQP as every service uses it: confirmed publishing in windows, consuming in order."""
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import amqp
+
+from pomona import wire
+from pomona.envelope import Envelope
+from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
+
+HEARTBEAT = 10
+CONFIRM_TIMEOUT = 20.0
+PRECONDITION_FAILED = 406
+DEAD_LETTERS = "dead-letters"
+
+ConnectionLost = (amqp.exceptions.AMQPError, OSError)
+
+
+def connect(uri: str) -> amqp.Connection:
+    """Open a connection; waits are bounded, a dead peer is noticed by heartbeats."""
+    parts = urlsplit(uri)
+    connection = amqp.Connection(
+        host=f"{parts.hostname}:{parts.port or 5672}",
+        userid=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        virtual_host=unquote(parts.path[1:]) or "/",
+        heartbeat=HEARTBEAT,
+        connect_timeout=5,
+        read_timeout=30,
+        write_timeout=10,
+    )
+    connection.connect()
+    return connection
+
+
+def exchange_of(service: str) -> str:
+    return f"{service}.events"
+
+
+def declare_event_exchange(channel: amqp.Channel, service: str) -> str:
+    """Declare the exchange that a service's events go to, and return its name."""
+    exchange = exchange_of(service)
+    channel.exchange_declare(exchange, "topic", durable=True, auto_delete=False)
+    return exchange
+
+
+def declare_dead_letters(channel: amqp.Channel) -> None:
+    """Declare the place where messages go that nobody can read."""
+    channel.exchange_declare(DEAD_LETTERS, "fanout", durable=True, auto_delete=False)
+    channel.queue_declare(
+        DEAD_LETTERS,
+        durable=True,
+        auto_delete=False,
+        arguments={"x-queue-type": "quorum", "x-max-length": 10_000},
+    )
+    channel.queue_bind(DEAD_LETTERS, DEAD_LETTERS)
+
+
+class Publisher:
+    """Publishes events and returns when the broker has taken responsibility for every one."""
+
+    def __init__(self, uri: str, service: str) -> None:
+        self._connection = connect(uri)
+        self._channel = self._connection.channel()
+        self._exchange = declare_event_exchange(self._channel, service)
+        self._channel.confirm_select()
+        self._channel.events["basic_ack"].add(self._acked)
+        self._channel.events["basic_nack"].add(self._nacked)
+        self._channel.events["basic_return"].add(self._returned)
+        self._last_tag = 0
+        self._unconfirmed: set[int] = set()
+        self._refused = 0
+        amqp_connected.labels("relay").set(1)
+
+    def publish(self, envelopes: Sequence[Envelope]) -> None:
+        """Publish a window of events. Raises one of `ConnectionLost` unless all are confirmed."""
+        for envelope in envelopes:
+            message = amqp.Message(
+                envelope.raw,
+                content_type="application/cloudevents+json",
+                delivery_mode=2,
+                message_id=f"{envelope.source}-{envelope.position}",
+            )
+            self._last_tag += 1
+            self._unconfirmed.add(self._last_tag)
+            self._channel.basic_publish(
+                message, self._exchange, envelope.routing_key, mandatory=True
+            )
+        deadline = time.monotonic() + CONFIRM_TIMEOUT
+        while self._unconfirmed:
+            self._connection.drain_events(timeout=max(0.01, deadline - time.monotonic()))
+        if self._refused:
+            raise amqp.exceptions.MessageNacked
+        outbox_published.labels("confirmed").inc(len(envelopes))
+
+    def keep_alive(self) -> None:
+        """Answer the broker's heartbeats while there is nothing to publish."""
+        pump(self._connection, 0.001)
+
+    def close(self) -> None:
+        amqp_connected.labels("relay").set(0)
+        close(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _acked(self, tag: int, multiple: bool) -> None:
+        self._settle(tag, multiple)
+
+    def _nacked(self, tag: int, multiple: bool, _requeue: bool = False) -> None:
+        self._refused += 1
+        outbox_published.labels("refused").inc()
+        self._settle(tag, multiple)
+
+    def _settle(self, tag: int, multiple: bool) -> None:
+        # quorum queues confirm out of order: the set of open tags counts, not the highest one
+        if multiple:
+            self._unconfirmed = {open_tag for open_tag in self._unconfirmed if open_tag > tag}
+        else:
+            self._unconfirmed.discard(tag)
+
+    def _returned(self, *_details: Any) -> None:
+        # nobody is bound yet: a consumer that joins later reads the log, so nothing is lost
+        outbox_unroutable.inc()
+
+
+class Consumer:
+    """Takes the events of one source, in order, for one consuming service.
+
+    The queue has a single active consumer, so replicas stand by and order is kept.
+    """
+
+    def __init__(self, uri: str, service: str, source: str, window: int) -> None:
+        self._window = window
+        self._arrived: list[tuple[int, amqp.Message]] = []
+        self.cancelled = False
+        self._connection = connect(uri)
+        self._channel = self._connection.channel()
+        self._channel.basic_qos(0, 2 * window, a_global=False)
+        exchange = declare_event_exchange(self._channel, source)
+        queue = f"{service}.from.{source}"
+        self._channel.queue_declare(
+            queue,
+            durable=True,
+            auto_delete=False,
+            arguments={"x-queue-type": "quorum", "x-single-active-consumer": True},
+        )
+        self._channel.queue_bind(queue, exchange, "#")
+        self._channel.basic_consume(queue, callback=self._take, on_cancel=self._cancel)
+
+    def collect(self, patience: float, linger: float) -> list[tuple[int, amqp.Message]]:
+        """Wait up to `patience` seconds for a first message and `linger` for a full window."""
+        deadline = time.monotonic() + patience
+        while not self._arrived and time.monotonic() < deadline and not self.cancelled:
+            pump(self._connection, min(1.0, deadline - time.monotonic()))
+        deadline = time.monotonic() + linger
+        while self._arrived and len(self._arrived) < self._window:
+            left = deadline - time.monotonic()
+            if left <= 0 or not pump(self._connection, left):
+                break
+        if self.cancelled:
+            raise amqp.exceptions.ConsumerCancelled
+        window, self._arrived = self._arrived[: self._window], self._arrived[self._window :]
+        return window
+
+    def done(self, last_tag: int) -> None:
+        """Acknowledge every message up to this one."""
+        self._channel.basic_ack(last_tag, multiple=True)
+
+    def close(self) -> None:
+        close(self._connection)
+
+    def _take(self, message: amqp.Message) -> None:
+        self._arrived.append((message.delivery_tag, message))
+
+    def _cancel(self, _tag: str) -> None:
+        # the queue was deleted: connect again, which declares it
+        self.cancelled = True
+
+
+def pump(connection: amqp.Connection, timeout: float) -> bool:
+    """Handle what the broker sent within `timeout` seconds; say whether anything came."""
+    try:
+        connection.drain_events(timeout=max(0.001, timeout))
+    except TimeoutError:
+        connection.heartbeat_tick()
+        return False
+    return True
+
+
+def close(connection: amqp.Connection) -> None:
+    """Close without waiting for a broker that may be gone."""
+    try:
+        if connection.transport is not None and connection.transport.sock is not None:
+            connection.transport.sock.settimeout(1)
+        connection.close()
+    except (*ConnectionLost, AttributeError):
+        connection.collect()
+
+
+def body_of(message: amqp.Message) -> bytes:
+    body = message.body
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+def fits(message: amqp.Message, content_types: Sequence[str]) -> str | None:
+    """Return why a message must not even be decoded, or None where it may be."""
+    headers = message.properties.get("application_headers") or {}
+    if message.properties.get("content_type") not in content_types:
+        return "content_type"
+    if message.properties.get("content_encoding") not in (None, "utf-8", "binary"):
+        return "content_encoding"
+    if "compression" in headers:
+        return "compression"
+    if len(message.body) > 4 * wire.MAX_BYTES:
+        return "too_large"
+    return None
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Say whether trying again cannot help, such as a queue declared with another type."""
+    return getattr(error, "reply_code", None) == PRECONDITION_FAILED

@@ -1,0 +1,57 @@
+"""Settings of a service: a YAML file beside its code, ${VAR:default} from the environment."""
+
+import os
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([^}]*))?\}")
+
+
+class Misconfigured(Exception):  # noqa: N818 - reads as what it is
+    """A setting is missing or wrong; the text names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a service process is told from outside."""
+
+    service: str
+    amqp: str
+    database: str
+    http_port: int
+    identity_public_key: Path
+    service_token: Path
+    max_workers: int
+    log_level: str
+
+    @property
+    def name(self) -> str:
+        return self.service.partition(".")[0]
+
+
+def settings_of(service: str) -> Settings:
+    """Read `<service>/config.yaml`. Raises `Misconfigured`."""
+    text = files(service).joinpath("config.yaml").read_text("utf-8")
+    values = yaml.safe_load(_VARIABLE.sub(_value, text))
+    return Settings(
+        service=values["service"],
+        amqp=values["amqp"],
+        database=values["database"],
+        http_port=int(values["http_port"]),
+        identity_public_key=Path(values["identity_public_key"]),
+        service_token=Path(values["service_token"]),
+        max_workers=int(values["max_workers"]),
+        log_level=str(values["log_level"]).upper(),
+    )
+
+
+def _value(match: re.Match[str]) -> str:
+    name, default = match.groups()
+    value = os.environ.get(name, default)
+    if value is None:
+        raise Misconfigured(f"{name} is not set: set it in the environment of this service")
+    return value

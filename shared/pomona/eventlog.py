@@ -1,0 +1,90 @@
+"""The log of a service: its stored events, read in order and made public on purpose."""
+
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import Mapper, StoredEvent
+from eventsourcing.utils import get_topic
+from psycopg.sql import SQL, Composed, Identifier
+
+from pomona.contracts import Contracts
+from pomona.envelope import Envelope, seal
+from pomona.eventstore import Cursor
+
+
+class EventLog:
+    """Published events by position. The same event always gives the same envelope."""
+
+    def __init__(self, contracts: Contracts, table: str, mapper: Mapper[UUID]) -> None:
+        self.service = contracts.service
+        self._published = {get_topic(entry.event): entry for entry in contracts.published}
+        self._schemas = {topic: entry.schema() for topic, entry in self._published.items()}
+        self._topics = list(self._published)
+        self._table = Identifier(table)
+        self._mapper = mapper
+
+    def after(self, cursor: Cursor, position: int, limit: int) -> list[Envelope]:
+        """Return up to `limit` published events after a position, oldest first."""
+        cursor.execute(
+            self._sql(
+                "SELECT notification_id, originator_id, originator_version, topic, state, cause"
+                " FROM {table} WHERE notification_id > %s AND topic = ANY(%s)"
+                " ORDER BY notification_id LIMIT %s"
+            ),
+            (position, self._topics, limit),
+        )
+        rows = cursor.fetchall()
+        previous = self.head(cursor, upto=position) if rows else 0
+        envelopes = []
+        for row in rows:
+            envelopes.append(self._seal(row, previous))
+            previous = row["notification_id"]
+        return envelopes
+
+    def head(self, cursor: Cursor, *, upto: int = 2**63 - 1) -> int:
+        """Return the position of the last published event (up to a position), 0 for none."""
+        cursor.execute(
+            self._sql(
+                "SELECT notification_id FROM {table} WHERE notification_id <= %s"
+                " AND topic = ANY(%s) ORDER BY notification_id DESC LIMIT 1"
+            ),
+            (upto, self._topics),
+        )
+        row = cursor.fetchone()
+        return int(row["notification_id"]) if row else 0
+
+    def count_after(self, cursor: Cursor, position: int) -> int:
+        """Return how many published events lie after a position."""
+        cursor.execute(
+            self._sql(
+                "SELECT count(*) AS n FROM {table} WHERE notification_id > %s AND topic = ANY(%s)"
+            ),
+            (position, self._topics),
+        )
+        row = cursor.fetchone()
+        return int(row["n"]) if row else 0
+
+    def _sql(self, statement: str) -> Composed:
+        return SQL(statement).format(table=self._table)
+
+    def _seal(self, row: dict[str, Any], previous: int) -> Envelope:
+        published = self._published[row["topic"]]
+        event: Any = self._mapper.to_domain_event(
+            StoredEvent(
+                originator_id=row["originator_id"],
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=bytes(row["state"]),
+            )
+        )
+        data = self._schemas[row["topic"]].dump(published.data(event))
+        return seal(
+            service=self.service,
+            type=published.type(self.service),
+            subject=str(data[published.subject]),
+            time=event.timestamp,
+            position=row["notification_id"],
+            previous=previous,
+            data=data,
+            cause=row["cause"] or {},
+        )

@@ -1,0 +1,100 @@
+"""The relay: from the event store to the broker, in order, each event at least once."""
+
+import threading
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pomona import metrics
+from pomona.broker import ConnectionLost, Publisher, is_fatal
+from pomona.eventlog import EventLog
+from pomona.eventstore import Cursor
+from pomona.journal import logger
+
+log = logger(__name__)
+WINDOW = 500
+IDLE_SECONDS = 0.5
+RETRY_SECONDS = 1.0
+LOCK = "pomona.relay"
+
+
+class Relay:
+    """Publishes what the service stored. One replica leads; the others wait for its lock.
+
+    The saved position moves only after the broker confirmed: whatever dies, events go out again
+    from there, and readers drop what they know.
+    """
+
+    def __init__(self, amqp_uri: str, dsn: str, events: EventLog) -> None:
+        self._amqp_uri = amqp_uri
+        self._dsn = dsn
+        self._log = events
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self.leading = False
+
+    def wake(self) -> None:
+        """Say that something was committed."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Relay until stopped. Raises only what trying again cannot mend."""
+        while not self._stopping.is_set():
+            try:
+                with psycopg.connect(
+                    self._dsn, autocommit=True, row_factory=dict_row, connect_timeout=3
+                ) as connection:
+                    if self._lead(connection):
+                        self._relay(connection)
+            except (psycopg.Error, *ConnectionLost) as error:
+                if is_fatal(error):
+                    raise
+                log.warning("relay_interrupted", error=type(error).__name__)
+            finally:
+                self.leading = False
+            self._stopping.wait(RETRY_SECONDS)
+
+    def _lead(self, connection: psycopg.Connection[dict[str, Any]]) -> bool:
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(hashtext(%s)) AS leading", (LOCK,)
+        ).fetchone()
+        self.leading = bool(row and row["leading"])
+        return self.leading
+
+    def _relay(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        with (
+            connection.cursor() as cursor,
+            Publisher(self._amqp_uri, self._log.service) as publisher,
+        ):
+            position = self._position(cursor)
+            log.info("relay_leads", position=position)
+            while not self._stopping.is_set():
+                self._wake.clear()
+                envelopes = self._log.after(cursor, position, WINDOW)
+                if not envelopes:
+                    metrics.outbox_pending.set(0)
+                    metrics.outbox_oldest_pending.set(0)
+                    publisher.keep_alive()
+                    self._wake.wait(IDLE_SECONDS)
+                    continue
+                metrics.outbox_pending.set(self._log.count_after(cursor, position))
+                publisher.publish(envelopes)
+                position = envelopes[-1].position
+                cursor.execute(
+                    "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)
+                )
+                metrics.event_store_position.set(position)
+
+    def _position(self, cursor: Cursor) -> int:
+        cursor.execute(
+            "INSERT INTO relay (log, position) VALUES (%s, 0)"
+            " ON CONFLICT (log) DO UPDATE SET position = relay.position RETURNING position",
+            (self._log.service,),
+        )
+        row = cursor.fetchone()
+        return int(row["position"]) if row else 0
