@@ -1,0 +1,1 @@
+"""What after-sales decides: claims, what is owed on a purchase, and the terms of both."""
