@@ -1,0 +1,383 @@
+"""The process that owns a running stack: it starts everything, keeps it alive and stops it.
+
+It runs in a session of its own, so that a Ctrl-C at the keyboard never reaches its children, and
+writes what runs where to `stack.json`. When tied to its parent it stops as soon as the parent is
+gone, however the parent ended.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pomona.identity import Actor, issue
+from pomona_console.databases import Databases
+from pomona_console.layout import REPORTING, Layout, read_json, write_private
+from pomona_console.postgres import Postgres
+from pomona_console.processes import Child, Ports, adopt_orphans, end, spawn, stop
+from pomona_console.rabbitmq import RabbitMQ
+from pomona_console.trouble import Trouble
+
+ANOTHER_RUNS = 3  # exit status: the directory belongs to a supervisor that is alive
+
+_TICK = 0.1
+_SERVERS_READY_WITHIN = 60.0
+_TABLES_READY_WITHIN = 60.0
+_SERVICES_READY_WITHIN = 90.0
+_HOPELESS_AFTER = 4  # starts that failed before anything was ready
+_STOP_WITHIN = 20.0
+_TOKENS_LAST = timedelta(days=365)
+
+
+class _StopAskedFor(Exception):  # noqa: N818 - an order, not a fault
+    pass
+
+
+class Supervisor:
+    def __init__(
+        self,
+        layout: Layout,
+        services: Sequence[str],
+        *,
+        tied: bool,
+        amqp_uri: str | None,
+        pg_dsn: str | None,
+        prefix: str,
+        temporary: bool,
+    ) -> None:
+        self.layout = layout
+        self.services = services
+        self.tied = tied
+        self.temporary = temporary
+        self.ports = Ports(read_json(layout.ports) or {})
+        self.amqp_uri = amqp_uri
+        self.postgres: Postgres | None = None
+        self.rabbitmq: RabbitMQ | None = None
+        if amqp_uri is None:
+            self.rabbitmq = RabbitMQ.below(
+                layout.directory,
+                ports=self.ports,
+                password=layout.password("rabbitmq"),
+                log=layout.log("rabbitmq"),
+            )
+            self.amqp_uri = self.rabbitmq.uri
+        if pg_dsn is None:
+            self.postgres = Postgres.below(
+                layout.directory,
+                port=self.ports.of("postgres"),
+                password=layout.password("postgres"),
+                log=layout.log("postgres"),
+            )
+            pg_dsn = self.postgres.dsn
+        self.databases = Databases(pg_dsn, prefix, layout)
+        self.http_ports = {service: self.ports.of(service) for service in services}
+        self.children: dict[str, Child] = {}
+        self.running_services: list[Child] = []
+        self.migrations: dict[str, subprocess.Popen[bytes]] = {}
+        self.phase = "servers"
+        self._asked_to_stop = False
+
+    def run(self) -> None:
+        """Bring everything up, keep it up until told to stop, and bring it down."""
+        adopt_orphans()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._ask_to_stop)
+        try:
+            self._start_servers()
+            self._make_databases()
+            self._start_services()
+            self._enter("running")
+            while True:
+                self._tick()
+        except _StopAskedFor:
+            self._enter("stopping")
+        finally:
+            self._tear_down()
+
+    # Bringing up
+
+    def _start_servers(self) -> None:
+        self._enter("servers")
+        if self.rabbitmq:
+            self.rabbitmq.prepare()
+            self._launch(Child("epmd", self.rabbitmq.start_epmd))
+            self._launch(Child("rabbitmq", self.rabbitmq.start))
+        if self.postgres:
+            self.postgres.prepare()
+            self._launch(Child("postgres", self.postgres.start, stop_signal=signal.SIGINT))
+        self._remember_ports()
+        if self.postgres:
+            self._wait_for("PostgreSQL", self.postgres.answers, _SERVERS_READY_WITHIN, "postgres")
+        if self.rabbitmq:
+            self._wait_for("RabbitMQ", self.rabbitmq.answers, _SERVERS_READY_WITHIN, "rabbitmq")
+
+    def _make_databases(self) -> None:
+        self._enter("databases")
+        self.layout.make_identity_keys()
+        key = self.layout.private_key.read_bytes()
+        for service in self.services:
+            self.databases.create(service)
+            actor = Actor(id=f"service:{service}", role="service")
+            write_private(self.layout.service_token(service), issue(key, actor, _TOKENS_LAST))
+        for service in self.services:
+            self.migrations[service] = self._python("pomona.migrate", service)
+        for service, migration in self.migrations.items():
+            self._wait_for(service, partial(_ended, migration), _TABLES_READY_WITHIN, service)
+            if migration.returncode:
+                raise self._failure(service, service)
+
+    def _start_services(self) -> None:
+        self._enter("services")
+        for service in self.services:
+            child = Child(service, partial(self._python, "pomona.run", service))
+            self.running_services.append(child)
+            self._launch(child)
+        for service, port in self.http_ports.items():
+            self._wait_for(service, partial(is_ready, port), _SERVICES_READY_WITHIN, service)
+
+    def _launch(self, child: Child) -> None:
+        self.children[child.name] = child
+        child.launch()
+        self._record()
+
+    def _python(self, module: str, service: str) -> subprocess.Popen[bytes]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("POMONA_")}
+        settings = {
+            "POMONA_AMQP_URI": str(self.amqp_uri),
+            "POMONA_DATABASE_DSN": self.databases.dsn(service),
+            "POMONA_HTTP_PORT": str(self.http_ports[service]),
+            "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
+            "POMONA_SERVICE_TOKEN": str(self.layout.service_token(service)),
+            "POMONA_LOG_LEVEL": os.environ.get("POMONA_LOG_LEVEL", "INFO"),
+        }
+        return spawn(
+            [sys.executable, "-m", module, service],
+            environment={**inherited, **settings},
+            log=self.layout.log(service),
+            directory=self.layout.directory,
+        )
+
+    def _wait_for(
+        self, what: str, condition: Callable[[], bool], seconds: float, name: str
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            child = self.children.get(name)
+            if time.monotonic() > deadline or (child and child.restarts >= _HOPELESS_AFTER):
+                raise self._failure(what, name)
+            self._tick()
+
+    def _failure(self, what: str, name: str) -> Trouble:
+        log = self.layout.log(name)
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-12:]) if log.exists() else ""
+        return Trouble(
+            f"{what} 没有就绪。日志在 {log}，最后几行：\n{last}",
+            f"{what} did not become ready. Its log is {log}; the last lines stand above.",
+        )
+
+    # Keeping up
+
+    def _tick(self) -> None:
+        if self._asked_to_stop or self._parent_is_gone():
+            raise _StopAskedFor
+        changed = [child.keep_alive() for child in self.children.values()]
+        self._reap_orphans()
+        if any(changed):
+            self._record()
+
+    def _parent_is_gone(self) -> bool:
+        """Wait one tick; a parent that is gone has closed its end of our standard input."""
+        if not self.tied:
+            time.sleep(_TICK)
+            return False
+        readable, _, _ = select.select([sys.stdin], [], [], _TICK)
+        return bool(readable) and os.read(sys.stdin.fileno(), 1) == b""
+
+    def _reap_orphans(self) -> None:
+        """Bury what our children left behind, and leave the children to their owners."""
+        if not hasattr(os, "waitid"):
+            return
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None or ended.si_pid in self._our_pids():
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+
+    def _our_pids(self) -> set[int]:
+        owned = [*(c.process for c in self.children.values()), *self.migrations.values()]
+        return {process.pid for process in owned if process}
+
+    def _ask_to_stop(self, *_: object) -> None:
+        self._asked_to_stop = True
+
+    # Bringing down
+
+    def _tear_down(self) -> None:
+        """Services first, while broker and databases still answer them; then what they stood on."""
+        stop(self.running_services, _STOP_WITHIN)
+        for name in ("rabbitmq", "epmd", "postgres"):
+            if name in self.children:
+                stop([self.children[name]], _STOP_WITHIN)
+        end(psutil.Process().children(recursive=True), 2.0)
+        self.children.clear()
+        if self.temporary:
+            self._remove_what_was_stored()
+
+    def _remove_what_was_stored(self) -> None:
+        if self.postgres:
+            self.postgres.remove()
+        else:
+            for service in self.services:
+                self.databases.drop(service)
+        if self.rabbitmq:
+            self.rabbitmq.remove()
+        shutil.rmtree(self.layout.secrets)
+
+    # Telling
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._record()
+
+    def _remember_ports(self) -> None:
+        write_private(self.layout.ports, json.dumps(self.ports.taken))
+
+    def _record(self) -> None:
+        write_private(self.layout.state, json.dumps(self._state(), indent=2))
+
+    def _state(self) -> dict[str, Any]:
+        me = psutil.Process()
+        postgres = self.postgres
+        return {
+            "phase": self.phase,
+            "supervisor": {"pid": me.pid, "created": me.create_time()},
+            "amqp": {"uri": self.amqp_uri, **self._process("rabbitmq")},
+            "postgres": {
+                "port": postgres.port if postgres else None,
+                "data": str(postgres.data) if postgres else None,
+                **self._process("postgres"),
+            },
+            "services": [
+                {
+                    "name": child.name,
+                    "http_port": self.http_ports[child.name],
+                    **self._process(child.name),
+                }
+                for child in self.running_services
+            ],
+            "databases": {
+                name: self.databases.dsn(name)
+                for name in (*self.services, *([REPORTING] if "analytics" in self.services else []))
+            },
+            "admin_dsn": self.databases.admin_dsn,
+            "processes": self._created(),
+        }
+
+    def _process(self, name: str) -> dict[str, Any]:
+        child = self.children.get(name)
+        return {"pid": child.pid if child else None, "restarts": child.restarts if child else 0}
+
+    def _created(self) -> dict[str, float]:
+        """Return when each child began: a pid alone could be somebody else's by tomorrow."""
+        created = {}
+        for child in self.children.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.pid is not None:
+                    created[str(child.pid)] = psutil.Process(child.pid).create_time()
+        return created
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
+def is_ready(http_port: int) -> bool:
+    """Ask a service's own port whether it can work."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)  # noqa: PLR2004
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+@contextlib.contextmanager
+def _only_one(layout: Layout) -> Iterator[bool]:
+    """Hold the directory for as long as we live; the lock goes with the process."""
+    with layout.lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _clear_what_a_killed_supervisor_left(layout: Layout) -> None:
+    left = []
+    for pid, created in ((read_json(layout.state) or {}).get("processes") or {}).items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(pid))
+            if abs(process.create_time() - created) < 1:
+                left.append(process)
+    end(left, _STOP_WITHIN)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--service", action="append", default=[], dest="services")
+    parser.add_argument("--prefix", default="pomona")
+    parser.add_argument("--tied", action="store_true", help="stop when standard input closes")
+    parser.add_argument("--temporary", action="store_true", help="start empty, leave only logs")
+    chosen = parser.parse_args()
+    layout = Layout(chosen.directory.resolve())
+    layout.make()
+    with _only_one(layout) as alone:
+        if not alone:
+            return ANOTHER_RUNS
+        _clear_what_a_killed_supervisor_left(layout)
+        if chosen.temporary:
+            layout.empty()
+        try:
+            Supervisor(
+                layout,
+                chosen.services,
+                tied=chosen.tied,
+                amqp_uri=os.environ.get("POMONA_AMQP_URI") or None,
+                pg_dsn=os.environ.get("POMONA_PG_DSN") or None,
+                prefix=chosen.prefix,
+                temporary=chosen.temporary,
+            ).run()
+        except Exception as failure:  # noqa: BLE001 - whoever waits for us needs to know why
+            traceback.print_exc()
+            zh, en = (
+                (failure.zh, failure.en) if isinstance(failure, Trouble) else (repr(failure),) * 2
+            )
+            write_private(
+                layout.state, json.dumps({"phase": "failed", "error": {"zh": zh, "en": en}})
+            )
+            return 1
+        layout.state.unlink(missing_ok=True)
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
