@@ -12,6 +12,7 @@ import eventsourcing.application
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import Aggregate, AggregateEvent, Snapshot
 from eventsourcing.persistence import JSONTranscoder, PersistenceError
+from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import register_topic
 from psycopg.types.json import Jsonb
 
@@ -184,9 +185,11 @@ class Application(eventsourcing.application.Application[UUID]):
             yield cursor
 
     @property
-    def datastore(self) -> Any:
+    def datastore(self) -> PostgresDatastore:
         """The pool of connections that the event store uses."""
-        return self.factory.datastore
+        factory: Any = self.factory
+        datastore: PostgresDatastore = factory.datastore
+        return datastore
 
 
 def now() -> datetime:
@@ -199,8 +202,9 @@ def _name_topics(prefix: str, aggregate: type[Aggregate]) -> None:
     named: dict[str, type[Any]] = {prefix: aggregate}
     for name in dir(aggregate):
         nested = getattr(aggregate, name)
-        if isinstance(nested, type) and issubclass(nested, AggregateEvent | Snapshot):
+        own = getattr(nested, "__qualname__", "").startswith(f"{aggregate.__qualname__}.")
+        if own and isinstance(nested, type) and issubclass(nested, AggregateEvent | Snapshot):
             named[f"{prefix}.{name}"] = nested
     for topic, cls in named.items():
-        cls.TOPIC = topic  # type: ignore[attr-defined]
+        cls.TOPIC = topic
         register_topic(topic, cls)

@@ -8,13 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 import amqp
 
-from pomona import wire
 from pomona.envelope import Envelope
 from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
 
 HEARTBEAT = 10
 CONFIRM_TIMEOUT = 20.0
 PRECONDITION_FAILED = 406
+LARGEST_MESSAGE = 4 * 1024 * 1024  # what the broker lets through
 DEAD_LETTERS = "dead-letters"
 
 ConnectionLost = (amqp.exceptions.AMQPError, OSError)
@@ -224,7 +224,7 @@ def fits(message: amqp.Message, content_types: Sequence[str]) -> str | None:
         return "content_encoding"
     if "compression" in headers:
         return "compression"
-    if len(message.body) > 4 * wire.MAX_BYTES:
+    if len(message.body) > LARGEST_MESSAGE:
         return "too_large"
     return None
 

@@ -49,19 +49,19 @@ class Recorder(PostgresApplicationRecorder):
         cause: Mapping[str, Any] = kwargs["cause"]
         within: Within = kwargs["within"]
         started = perf_counter()
-        with self.datastore.get_connection() as connection:
-            with (
-                connection.pipeline() as pipeline,
-                connection.transaction(),
-                connection.cursor() as cursor,
-            ):
-                if stored_events:
-                    for statement in self.lock_table_statements:
-                        cursor.execute(statement)
-                    self._append(cursor, stored_events, cause)
-                within(cursor)
-                # an error shows here, under its own name, and not in the commit
-                pipeline.sync()
+        with (
+            self.datastore.get_connection() as connection,
+            connection.pipeline() as pipeline,
+            connection.transaction(),
+            connection.cursor() as cursor,
+        ):
+            if stored_events:
+                for statement in self.lock_table_statements:
+                    cursor.execute(statement)
+                self._append(cursor, stored_events, cause)
+            within(cursor)
+            # an error shows here, under its own name, and not in the commit
+            pipeline.sync()
         metrics.append_duration.observe(perf_counter() - started)
         for event in stored_events:
             metrics.events_appended.labels(event.topic).inc()

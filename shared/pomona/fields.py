@@ -199,7 +199,7 @@ class Text(fields.Field[str]):
             raise self.make_error("invalid")
         if not self.min <= len(value) <= self.max:
             raise self.make_error("length", min=self.min, max=self.max)
-        # Cc control, Cf format (bidi overrides, zero width), Cs surrogate, Co private, Cn unassigned
+        # Cc control, Cf format (bidi overrides, zero width), Cs surrogate, Co private, Cn unknown
         if any(unicodedata.category(character)[0] == "C" for character in value):
             raise self.make_error("characters")
         return unicodedata.normalize("NFC", value)

@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import amqp
 import psycopg
-from eventsourcing.persistence import IntegrityError, PersistenceError
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+)
 
 from pomona import metrics
 from pomona.broker import ConnectionLost, Consumer, body_of, fits, is_fatal
@@ -47,12 +52,7 @@ RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60
 REFILL = 500
 
-DatabaseLost = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    # the library's own names for the same
-    *(cls for cls in PersistenceError.__subclasses__() if cls.__name__ == "InterfaceError"),
-)
+DatabaseLost = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError)
 
 
 class PositionMoved(Exception):  # noqa: N818 - somebody else was faster
@@ -274,7 +274,8 @@ class Inbox:
         with self._reading() as cursor, cursor.connection.transaction():
             cursor.execute(
                 "INSERT INTO parked (source, position, subject, envelope, error, attempts,"
-                " parked_at, retry_at) VALUES (%s, %s, %s, %s, %s, 0, now(), now() + interval '1s')",
+                " parked_at, retry_at)"
+                " VALUES (%s, %s, %s, %s, %s, 0, now(), now() + interval '1s')",
                 (self.source, envelope.position, envelope.subject, envelope.raw, reason),
             )
             advance.settle(cursor)

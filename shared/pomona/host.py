@@ -1,0 +1,302 @@
+"""What hosts an application inside a nameko service: event store, relay, inboxes, health."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from types import ModuleType
+from typing import Any
+
+from eventsourcing.domain import Aggregate
+from nameko.extensions import DependencyProvider
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+
+from pomona import health, wire
+from pomona.application import Application, Question
+from pomona.config import Settings
+from pomona.contracts import Contracts, Request, contracts_of
+from pomona.doors import RpcServer
+from pomona.envelope import Envelope, cause_of
+from pomona.eventlog import EventLog
+from pomona.eventstore import Cursor, environment
+from pomona.fields import RequestSchema, Whole
+from pomona.identity import Identities
+from pomona.inbox import Apply, Inbox, Settlement
+from pomona.relay import Relay
+from pomona.terminal import LogOf, Terminal
+
+React = Callable[[Any, Any], Iterable[Aggregate]]
+Remember = Callable[[Any, Cursor], None]
+RememberBatch = Callable[[Sequence[Envelope], Cursor], None]
+Reading = Callable[[], AbstractContextManager[Cursor]]
+
+LONGEST_PAGE = 1000
+
+
+class EventsAfter(RequestSchema):
+    position = Whole(required=True, max=2**62)
+    limit = Whole(load_default=100, max=LONGEST_PAGE)
+
+
+class Positions(RequestSchema):
+    pass
+
+
+EVENTS_AFTER = Request(
+    method="events_after",
+    schema=EventsAfter,
+    roles=("head_office", "service"),
+    summary="Published events after a position, and how many there are.",
+    kind="question",
+)
+POSITIONS = Request(
+    method="positions",
+    schema=Positions,
+    roles=("cashier", "store_manager", "head_office", "analyst", "service"),
+    summary="How far this service's log and its inboxes are.",
+    kind="question",
+)
+
+
+class Spine:
+    """What every service has besides its own code, and answers for it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        contracts: Contracts,
+        reading: Reading,
+        *,
+        application: Application | None = None,
+        log: EventLog | None = None,
+    ) -> None:
+        shared = (POSITIONS, EVENTS_AFTER) if log is not None else (POSITIONS,)
+        self.settings = settings
+        self.service = contracts.service
+        self.requests = {request.method: request for request in (*contracts.requests, *shared)}
+        self.application = application
+        self.identities = Identities(settings.identity_public_key.read_bytes())
+        self.relay = Relay(settings.amqp, settings.database, log) if log is not None else None
+        self.inboxes: list[Inbox] = []
+        self._log = log
+        self._reading = reading
+        self._contracts = contracts
+
+    def listen(self, apply: Apply, *, window: int = 1, linger: float = 0.0) -> None:
+        """Read every source that the contracts consume."""
+        token = self.settings.service_token.read_text("ascii").strip()
+        for source in self._contracts.sources:
+            inbox = Inbox(
+                service=self.service,
+                source=source,
+                amqp_uri=self.settings.amqp,
+                reading=self._reading,
+                apply=apply,
+                log_of_source=LogOf(Terminal(self.settings.amqp, token), source),
+                window=window,
+                linger=linger,
+            )
+            self.inboxes.append(inbox)
+
+    def start(self, container: Any, server: RpcServer) -> None:
+        def checks() -> dict[str, bool]:
+            return {**self._checks(), "rpc": server.connected}
+
+        spawn = container.spawn_managed_thread
+        spawn(health.watch_hub, identifier="hub")
+        spawn(lambda: health.serve(self.settings.http_port, checks), identifier="health")
+        for inbox in self.inboxes:
+            spawn(inbox.run, identifier=f"inbox.{inbox.source}")
+        if self.relay is not None:
+            spawn(self.relay.run, identifier="relay")
+
+    def stop(self) -> None:
+        for inbox in self.inboxes:
+            inbox.stop()
+        if self.relay is not None:
+            self.relay.stop()
+
+    def events_after(self, q: Question) -> dict[str, Any]:
+        """Answer from our log, with at most as many events as a message can hold."""
+        if self._log is None:
+            return {"events": [], "pending": 0, "head": 0}
+        position, limit = q.request["position"], q.request["limit"]
+        with self._reading() as cursor:
+            found = self._log.after(cursor, position, limit) if limit else []
+            pending = self._log.count_after(cursor, position)
+            head = self._log.head(cursor)
+        events: list[dict[str, Any]] = []
+        size = 0
+        for envelope in found:
+            size += len(envelope.raw)
+            if events and size > 8 * wire.MAX_BYTES:
+                break
+            events.append(wire.decode(envelope.raw, limit=len(envelope.raw)))
+        return {"events": events, "pending": pending, "head": head}
+
+    def positions(self, _q: Question) -> dict[str, Any]:
+        with self._reading() as cursor:
+            cursor.execute("SELECT source, position FROM inbox ORDER BY source")
+            inbox = {row["source"]: row["position"] for row in cursor.fetchall()}
+            cursor.execute("SELECT count(*) AS parked FROM parked")
+            row = cursor.fetchone()
+            head = self._log.head(cursor) if self._log else 0
+        return {"head": head, "inbox": inbox, "parked": row["parked"] if row else 0}
+
+    def _checks(self) -> dict[str, bool]:
+        try:
+            with self._reading() as cursor:
+                cursor.execute("SELECT 1")
+            database = True
+        except Exception:  # noqa: BLE001 - any failure means: not ready
+            database = False
+        return {"database": database} | {
+            f"inbox.{inbox.source}": inbox.connected for inbox in self.inboxes
+        }
+
+
+class Arrival:
+    """The cause of a commit that follows from another service's event."""
+
+    def __init__(
+        self, envelope: Envelope, settlement: Settlement, remember: Callable[[Cursor], None]
+    ) -> None:
+        self._envelope = envelope
+        self._settlement = settlement
+        self._remember = remember
+
+    def stamp(self) -> dict[str, Any]:
+        return cause_of(self._envelope.raw)
+
+    def settle(self, cursor: Cursor, _answer: object) -> None:
+        self._settlement.settle(cursor)
+        self._remember(cursor)
+
+
+class Host(DependencyProvider):  # type: ignore[misc]
+    """Hosts an event-sourced application and injects it into the service.
+
+    `react` turns a fact into the aggregates it changed; `remember` writes views for facts and for
+    our own events; both happen in the commit that moves the inbox.
+    """
+
+    server = RpcServer()
+
+    def __init__(
+        self,
+        application: type[Application],
+        *,
+        contracts: ModuleType,
+        schema: str,
+        react: React = lambda _fact, _application: (),
+        remember: Remember = lambda _happening, _cursor: None,
+    ) -> None:
+        self.application_class = application
+        self.contracts = contracts
+        self.schema = schema
+        self.react = react
+        self.remember = remember
+
+    def setup(self) -> None:
+        settings: Settings = self.container.config["pomona"]
+        self.application = self.application_class(
+            environment(settings.database), remember=self.remember, committed=self._committed
+        )
+        contracts = contracts_of(settings.name, self.contracts)
+        self._consumed = {consumed.type: consumed for consumed in contracts.consumed}
+        self.spine = Spine(
+            settings,
+            contracts,
+            self.application.reading,
+            application=self.application,
+            log=EventLog(contracts, f"{settings.name}_events", self.application.mapper),
+        )
+        self.spine.listen(self.apply)
+        self.server.spine = self.spine
+
+    def start(self) -> None:
+        self.spine.start(self.container, self.server)
+
+    def stop(self) -> None:
+        self.spine.stop()
+
+    def get_dependency(self, worker_ctx: Any) -> Application:
+        del worker_ctx
+        return self.application
+
+    def apply(self, envelopes: Sequence[Envelope], settlement: Settlement) -> None:
+        """Apply one event of another service (an inbox of window 1 gives one)."""
+        (envelope,) = envelopes
+        consumed = self._consumed.get(envelope.type)
+        if consumed is None:
+            arrival = Arrival(envelope, settlement, lambda _cursor: None)
+            self.application.commit(arrival)
+            return
+        fact = consumed.read(envelope.data)
+        changed = tuple(self.react(fact, self.application))
+        arrival = Arrival(envelope, settlement, lambda cursor: self.remember(fact, cursor))
+        self.application.commit(arrival, *changed)
+
+    def _committed(self) -> None:
+        if self.spine.relay is not None:
+            self.spine.relay.wake()
+
+
+class Reader(DependencyProvider):  # type: ignore[misc]
+    """Hosts projections of other services' events, many events to a transaction.
+
+    `remember` is given contiguous events of one source, in order. Injects itself: `reading()`
+    gives a cursor.
+    """
+
+    server = RpcServer()
+
+    def __init__(
+        self,
+        *,
+        contracts: ModuleType,
+        schema: str,
+        remember: RememberBatch,
+        batch: int,
+        delay: float,
+    ) -> None:
+        self.contracts = contracts
+        self.schema = schema
+        self.remember = remember
+        self.batch = batch
+        self.delay = delay
+
+    def setup(self) -> None:
+        settings: Settings = self.container.config["pomona"]
+        self._pool: ConnectionPool[Any] = ConnectionPool(
+            settings.database,
+            kwargs={"autocommit": True, "row_factory": dict_row},
+            min_size=2,
+            max_size=10,
+            timeout=3,
+            open=True,
+        )
+        self.spine = Spine(settings, contracts_of(settings.name, self.contracts), self.reading)
+        self.spine.listen(self.apply, window=self.batch, linger=self.delay)
+        self.server.spine = self.spine
+
+    def start(self) -> None:
+        self.spine.start(self.container, self.server)
+
+    def stop(self) -> None:
+        self.spine.stop()
+
+    def get_dependency(self, worker_ctx: Any) -> "Reader":
+        del worker_ctx
+        return self
+
+    @contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        """Give a cursor on the views."""
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            yield cursor
+
+    def apply(self, envelopes: Sequence[Envelope], settlement: Settlement) -> None:
+        """Apply a batch and move the inbox in one transaction."""
+        with self.reading() as cursor, cursor.connection.transaction():
+            settlement.settle(cursor)
+            self.remember(envelopes, cursor)

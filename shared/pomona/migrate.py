@@ -1,0 +1,52 @@
+"""Makes the tables of one service: `python -m pomona.migrate orders`. Safe to run again."""
+
+import importlib
+import sys
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from pomona import eventstore, inbox
+from pomona.application import Application
+from pomona.config import settings_of
+from pomona.eventstore import environment
+from pomona.host import Host, Reader
+
+LOCK = "pomona.migrate"
+
+
+def migrate(service: str, dsn: str) -> None:
+    """Create what is missing in the service's database, one migration at a time."""
+    module, _, name = settings_of(service).service.partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    (host,) = [found for found in vars(cls).values() if isinstance(found, Host | Reader)]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (LOCK,))
+        connection.execute(inbox.SCHEMA)
+        if isinstance(host, Host):
+            connection.execute(eventstore.SCHEMA)
+            _make_event_tables(host.application_class, dsn)
+            connection.execute(
+                SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS cause jsonb").format(
+                    Identifier(f"{service}_events")
+                )
+            )
+        with connection.transaction():
+            connection.execute(host.schema)
+
+
+def _make_event_tables(application: type[Application], dsn: str) -> None:
+    application(environment(dsn, pool_size=1) | {"CREATE_TABLE": "y"}).close()
+
+
+def main() -> int:
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the service
+        sys.stderr.write("usage: python -m pomona.migrate SERVICE, for example: orders\n")
+        return 2
+    service = sys.argv[1]
+    migrate(service, settings_of(service).database)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
