@@ -1,0 +1,76 @@
+# Everything a newcomer needs. `make help` lists it; no target needs any preparation.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+pomona := .venv/bin/pomona
+python := .venv/bin/python
+sources := shared/pomona console/pomona_console $(foreach s,$(wildcard services/*),$(wildcard $(s)/$(notdir $(s))))
+
+.PHONY: help
+help: ## list every command
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: servers ## play one trading day of a three-store chain and show what came of it
+	@$(pomona) demo
+
+.PHONY: up
+up: servers ## start PostgreSQL, RabbitMQ and the five services; leave them running
+	@$(pomona) up
+
+.PHONY: down
+down: venv ## stop everything that `make up` started
+	@$(pomona) down
+
+.PHONY: status
+status: venv ## show what runs where, and how far behind it is
+	@$(pomona) status
+
+.PHONY: replay
+replay: venv ## play a real sales record: make replay ARGS="SALES.csv --products PRODUCTS.csv"
+	@$(pomona) replay $(ARGS)
+
+.PHONY: rebuild
+rebuild: venv ## rebuild the figures of head office from the archived events
+	@$(pomona) rebuild
+
+.PHONY: test
+test: lint types imports servers ## check everything: style, types, imports, unit, contract and integration tests
+	@$(python) -m pytest --cov --cov-report=term:skip-covered
+
+.PHONY: test-fast
+test-fast: lint types imports ## check everything that needs no server, in under a minute
+	@$(python) -m pytest -m "not integration"
+
+.PHONY: lint
+lint: venv ## check formatting and style
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/ruff check --quiet
+
+.PHONY: types
+types: venv ## check types, strictly
+	@$(python) -m mypy $(sources)
+
+.PHONY: imports
+imports: venv ## check who may import whom
+	@.venv/bin/lint-imports
+
+.PHONY: features
+features: venv ## write docs/features.md from the tests that show each feature
+	@$(python) -m pomona_console.features
+
+.PHONY: lock
+lock: venv ## resolve requirements.lock anew (needs uv)
+	@scripts/lock
+
+.PHONY: clean
+clean: ## stop and remove everything that was made here, but for what is committed
+	@scripts/clean
+
+.PHONY: venv
+venv:
+	@scripts/bootstrap venv
+
+.PHONY: servers
+servers:
+	@scripts/bootstrap venv servers

@@ -1,0 +1,96 @@
+"""`pomona status`: what runs where, whether it is ready, and how far behind it is."""
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import click
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.table import Table
+
+from pomona_console.stack import Stack, running_stack
+from pomona_console.supervisor import is_ready
+
+_LAG = "pomona_inbox_lag_events"
+
+
+@click.command
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+def status(as_json: bool) -> None:
+    r"""Show the services, their pids, ports, health and lag, and where the databases are.
+
+    \b
+    Examples:
+      pomona status
+      pomona status --json | jq -r .databases.reporting
+    """
+    found = status_of(running_stack())
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    show(found)
+
+
+def status_of(stack: Stack) -> dict[str, Any]:
+    """Return the status of a stack; lag is what the services themselves tell Prometheus."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        services = list(pool.map(_service, stack.services))
+    return {
+        "amqp": dict(stack.state["amqp"]),
+        "postgres": dict(stack.state["postgres"]),
+        "services": services,
+        "databases": dict(stack.databases),
+    }
+
+
+def _service(service: Mapping[str, Any]) -> dict[str, Any]:
+    port = service["http_port"]
+    return {
+        "name": service["name"],
+        "pid": service["pid"],
+        "http_port": port,
+        "ready": service["pid"] is not None and is_ready(port),
+        "lag": _lag(port),
+        "restarts": service["restarts"],
+    }
+
+
+def _lag(http_port: int) -> dict[str, int]:
+    """Return how many events of each source are not applied yet; empty while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/metrics", timeout=2) as answer:
+            metrics = answer.read().decode()
+    except OSError:
+        return {}
+    return {
+        sample.labels["source"]: int(sample.value)
+        for family in text_string_to_metric_families(metrics)
+        if family.name == _LAG
+        for sample in family.samples
+    }
+
+
+def show(found: Mapping[str, Any]) -> None:
+    output = Console()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("服务 service", "pid", "HTTP", "就绪 ready", "重启 restarts", "落后 lag"):
+        table.add_column(heading)
+    for service in found["services"]:
+        lag = ", ".join(f"{source} {events}" for source, events in service["lag"].items())
+        table.add_row(
+            service["name"],
+            str(service["pid"] or "-"),
+            str(service["http_port"]),
+            "[green]✓[/]" if service["ready"] else "[red]✗[/]",
+            str(service["restarts"]),
+            lag or "-",
+        )
+    output.print(table)
+    amqp, postgres = found["amqp"], found["postgres"]
+    output.print(f"\nAMQP        {amqp['uri']} (pid {amqp['pid']})", soft_wrap=True)
+    output.print(f"PostgreSQL  {postgres['data']} (pid {postgres['pid']})", soft_wrap=True)
+    for name, dsn in found["databases"].items():
+        output.print(f"  {name:<10}{dsn}", soft_wrap=True, highlight=False)
