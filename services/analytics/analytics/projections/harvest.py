@@ -1,0 +1,44 @@
+"""What a batch of events adds to the tables, gathered in memory before anything is written."""
+
+from collections import defaultdict
+from functools import singledispatch
+from operator import add
+from typing import Any
+
+from psycopg import Cursor
+
+from analytics.tables import Table
+
+Values = tuple[Any, ...]
+
+
+class Harvest:
+    """Rows by table and key, written in one statement a table, however many events gave them."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.rows: defaultdict[Table, dict[Values, tuple[Values, Values]]] = defaultdict(dict)
+
+    def put(self, table: Table, key: Values, facts: Values = (), sums: Values = ()) -> None:
+        """Let the facts be the latest and the sums add up."""
+        rows = self.rows[table]
+        before = rows.get(key)
+        rows[key] = (facts, sums if before is None else tuple(map(add, before[1], sums)))
+
+    def keep(self, table: Table, fact: object, sums: Values = ()) -> None:
+        """Put a fact into a table whose columns bear the names of the fact's fields."""
+        key = tuple([getattr(fact, name) for name in table.key])
+        self.put(table, key, tuple([getattr(fact, name) for name in table.facts]), sums)
+
+    def write(self, cursor: Cursor[Any]) -> None:
+        for table, rows in self.rows.items():
+            whole = ((*key, *facts, *sums) for key, (facts, sums) in rows.items())
+            columns = [list(column) for column in zip(*whole, strict=True)]
+            cursor.execute(table.upsert, columns)
+
+
+@singledispatch
+def gather(fact: object, harvest: Harvest) -> None:
+    """Say which tables a fact changes. `harvest.position` is the event's place in its source."""
+    del harvest
+    raise NotImplementedError(type(fact))
