@@ -1,7 +1,7 @@
 """The marshmallow fields and schemas of every contract: exact numbers, aware times, clean text."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ __all__ = [
     "RequestSchema",
     "Text",
     "Whole",
+    "distinct",
 ]
 
 MAX_FEN = 10**12
@@ -231,6 +232,20 @@ class Choice(fields.Field[str]):
     def _serialize(self, value: str | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         del attr, obj, kwargs
         return value
+
+
+def distinct(key: str) -> Callable[[Sequence[Mapping[str, Any]]], None]:
+    """Return a validator: no two entries of a list have the same value under a key."""
+
+    def check(entries: Sequence[Mapping[str, Any]]) -> None:
+        seen: set[Any] = set()
+        for number, entry in enumerate(entries):
+            if entry[key] in seen:
+                message = f"{key} 重复。Name each {key} once."
+                raise ValidationError({str(number): {key: [message]}})
+            seen.add(entry[key])
+
+    return check
 
 
 class Bool(Boolean):

@@ -1,0 +1,1 @@
+"""The things of the shop floor: stores, products and prices, shifts, orders, returns."""
