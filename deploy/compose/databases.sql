@@ -23,7 +23,10 @@ SELECT format('CREATE DATABASE %I OWNER %I', name, name)
 FROM unnest(ARRAY['orders', 'inventory', 'crm', 'aftersales', 'analytics']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
 
-SELECT format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', name)
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', name)
 FROM unnest(ARRAY['orders', 'inventory', 'crm', 'aftersales', 'analytics']) AS name \gexec
 
 GRANT CONNECT ON DATABASE analytics TO reporting;
+ALTER ROLE reporting SET default_transaction_read_only = on;
+ALTER ROLE reporting SET statement_timeout = '30s';
+ALTER ROLE reporting SET search_path = reporting;

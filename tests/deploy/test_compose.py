@@ -1,0 +1,192 @@
+"""The Compose file: who waits for whom, where passwords come from, what is reachable."""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from pomona.identity import Actor, Identities
+
+Parts = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def compose(deploy: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((deploy / "compose/compose.yaml").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def parts(compose: dict[str, Any]) -> Parts:
+    found: Parts = compose["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The secrets as the documented command makes them."""
+    folder = tmp_path_factory.mktemp("compose") / "secrets"
+    make_secrets(deploy, folder)
+    return folder
+
+
+def make_secrets(deploy: Path, folder: Path) -> None:
+    subprocess.run([sys.executable, deploy / "compose/make_secrets.py", folder], check=True)
+
+
+def test_there_is_a_migration_for_every_service_beside_the_servers(
+    parts: Parts, services: frozenset[str]
+) -> None:
+    servers = {"postgres", "rabbitmq", "prometheus", "databases"}
+    assert set(parts) == servers | services | {f"{name}-migration" for name in services}
+
+
+def test_a_service_starts_when_its_tables_are_made_and_the_broker_is_there(
+    parts: Parts, services: frozenset[str]
+) -> None:
+    assert parts["databases"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in services:
+        assert parts[f"{name}-migration"]["depends_on"] == {
+            "databases": {"condition": "service_completed_successfully"}
+        }
+        assert parts[name]["depends_on"] == {
+            "rabbitmq": {"condition": "service_healthy"},
+            f"{name}-migration": {"condition": "service_completed_successfully"},
+        }
+
+
+def test_whatever_is_waited_for_can_say_that_it_is_healthy(parts: Parts) -> None:
+    awaited = {
+        other
+        for part in parts.values()
+        for other, how in part.get("depends_on", {}).items()
+        if how["condition"] == "service_healthy"
+    }
+    assert all("test" in parts[name]["healthcheck"] for name in awaited)
+
+
+def test_a_service_and_its_migration_share_one_image_built_for_it(
+    parts: Parts, services: frozenset[str], deploy: Path
+) -> None:
+    for name in services:
+        service, migration = parts[name], parts[f"{name}-migration"]
+        assert service["image"] == migration["image"]
+        assert service["build"] == migration["build"]
+        assert service["build"]["args"] == {"SERVICE": name}
+        context = deploy.joinpath("compose", service["build"]["context"]).resolve()
+        assert (context / service["build"]["dockerfile"]).is_file()
+        assert migration["command"] == ["pomona.migrate"]
+        assert service["secrets"] == migration["secrets"]
+
+
+def test_a_service_is_confined(parts: Parts, services: frozenset[str]) -> None:
+    for name in services:
+        assert parts[name]["read_only"] is True
+        assert parts[name]["cap_drop"] == ["ALL"]
+        assert parts[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_every_image_names_a_version(parts: Parts) -> None:
+    for part in parts.values():
+        assert re.fullmatch(r"[\w/.-]+:v?\d[\w.-]*", part["image"])
+
+
+def test_only_this_machine_reaches_a_published_port(parts: Parts) -> None:
+    published = [port for part in parts.values() for port in part.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_settings_name_files_and_hold_no_password(parts: Parts) -> None:
+    for part in parts.values():
+        for value in part.get("environment", {}).values():
+            assert value.startswith("/run/secrets/")
+
+
+def test_every_secret_that_is_used_is_declared_and_made(
+    compose: dict[str, Any], parts: Parts, made: Path
+) -> None:
+    used = {
+        secret if isinstance(secret, str) else secret["source"]
+        for part in parts.values()
+        for secret in part.get("secrets", ())
+    }
+    declared = compose["secrets"]
+    assert set(declared) == used
+    assert {secret["file"] for secret in declared.values()} == {f"secrets/{name}" for name in used}
+    assert all((made / name).read_text() for name in used)
+
+
+def test_every_mounted_file_exists(compose: dict[str, Any], parts: Parts, deploy: Path) -> None:
+    mounted = [volume.split(":")[0] for volume in parts["prometheus"]["volumes"]]
+    files = [config["file"] for config in compose["configs"].values()]
+    for name in [*files, *(path for path in mounted if path.startswith("."))]:
+        assert (deploy / "compose" / name).exists()
+
+
+def test_made_secrets_are_never_in_the_repository_and_never_made_twice(
+    deploy: Path, made: Path
+) -> None:
+    before = {path.name: path.read_text() for path in made.iterdir()}
+
+    make_secrets(deploy, made)
+
+    assert {path.name: path.read_text() for path in made.iterdir()} == before
+    assert (deploy / "compose/.gitignore").read_text() == "secrets/\n"
+    assert made.stat().st_mode & 0o077 == 0
+
+
+def test_a_made_token_names_its_service(made: Path, services: frozenset[str]) -> None:
+    identities = Identities((made / "identity_public_key").read_bytes())
+    for name in services:
+        token = (made / f"{name}_service_token").read_text()
+        assert identities.actor(token) == Actor(id=name, role="service")
+
+
+def test_the_broker_knows_every_service_by_the_password_in_its_uri(
+    made: Path, services: frozenset[str]
+) -> None:
+    definitions = json.loads((made / "rabbitmq_definitions").read_text())
+    assert {user["name"] for user in definitions["users"]} == services
+    for user in definitions["users"]:
+        uri = urlsplit((made / f"{user['name']}_amqp_uri").read_text())
+        stored = base64.b64decode(user["password_hash"])
+        salt, digest = stored[:4], stored[4:]
+        assert uri.username == user["name"]
+        assert uri.password
+        assert hashlib.sha256(salt + uri.password.encode()).digest() == digest
+
+
+def test_the_database_is_made_with_the_password_in_the_dsn(
+    made: Path, deploy: Path, services: frozenset[str]
+) -> None:
+    statements = (deploy / "compose/databases.sql").read_text()
+    for name in services:
+        dsn = urlsplit((made / f"{name}_database_dsn").read_text())
+        assert (dsn.username, dsn.hostname, dsn.path) == (name, "postgres", f"/{name}")
+        assert dsn.password == (made / f"{name}_database_password").read_text()
+        assert f"`cat /run/secrets/{name}_database_password`" in statements
+        assert f"ALTER ROLE {name} PASSWORD" in statements
+
+
+def test_prometheus_asks_every_service(
+    parts: Parts, deploy: Path, services: frozenset[str]
+) -> None:
+    scraping = yaml.safe_load((deploy / "prometheus/prometheus.yml").read_text())
+    targets = {
+        target: static["labels"]["job"]
+        for job in scraping["scrape_configs"]
+        if job["job_name"] == "services"
+        for static in job["static_configs"]
+        for target in static["targets"]
+    }
+    assert targets == {f"{name}:8000": name for name in services}
+    assert all(parts[name]["expose"] == ["8000"] for name in services)
