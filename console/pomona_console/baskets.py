@@ -152,7 +152,7 @@ def pay(lines: tuple[Line, ...], at: datetime, customer: UUID | None, rng: Rando
     way = rng.randrange(10)
     if way < 5:  # noqa: PLR2004 - five in ten pay by card
         return Basket(at, lines, (("card", total),) if total else (), 0, customer)
-    rounding = total % 10 if rng.randrange(3) == 0 else 0
+    rounding = total % 10 if total > 10 and rng.randrange(3) == 0 else 0  # noqa: PLR2004 - fen in a jiao
     due = total - rounding
     if way == 9 and due > _NOTES[0]:  # noqa: PLR2004 - one in ten pays by both
         cash = due // 2 // 100 * 100

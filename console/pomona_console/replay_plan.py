@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from random import Random
 from uuid import UUID
 
@@ -55,6 +55,7 @@ class Return:
     quantity: int
     price_fen: int
     tender: str
+    at: datetime
 
     @property
     def refund_fen(self) -> int:
@@ -110,7 +111,13 @@ def plan_day(scheme: Scheme, day: date, rows: Sequence[Row]) -> list[StoreDay]:
             if row.quantity < 0:
                 tender = dice.choice(("cash", "card"))
                 returns[dice.randrange(scheme.stores), first].append(
-                    Return(product, -row.quantity, row.price_fen, tender)
+                    Return(
+                        product,
+                        -row.quantity,
+                        row.price_fen,
+                        tender,
+                        Hours(day, ZONE, first, phases).moment(dice),
+                    )
                 )
                 continue
             for store, share in enumerate(_shares(row, scheme.stores, dice)):

@@ -191,7 +191,7 @@ class _Entry:
     def product(self, *, by_piece: bool) -> Product:
         unit: Unit = "piece" if by_piece and _BY_PIECE.search(self.name) else "g"
         return Product(
-            stable_id("product", self.code, unit),
+            stable_id("product", self.code, self.name, self.category, unit),
             self.code,
             self.name,
             self.category,

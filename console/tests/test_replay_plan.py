@@ -23,7 +23,7 @@ def product(number: int) -> Product:
     unit: Unit = "piece" if number % 3 == 0 else "g"
     code = f"{number:04}"
     return Product(
-        stable_id("product", code, unit),
+        stable_id("product", code, f"果{number}", "水果", unit),
         code,
         f"果{number}",
         "水果",
