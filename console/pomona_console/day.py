@@ -15,6 +15,7 @@ from pomona_console.trouble import Trouble
 
 FLOAT_FEN = 500_00
 SHELF_LIFE = timedelta(days=6)
+_PRICES_A_CALL = 300
 _OPENS = time(6, 30)
 _CLOSES = time(22, 15)
 
@@ -75,13 +76,15 @@ class _ShopDay:
 
     def sell(self, number: int, phase: Phase) -> None:
         """Set the phase's prices, sell at all tills, then take back what came back."""
-        if phase.prices:
-            prices = [
-                {"product_id": str(product.id), "price_fen": price}
-                for product, price in phase.prices
-            ]
+        prices = [
+            {"product_id": str(product.id), "price_fen": price} for product, price in phase.prices
+        ]
+        for start in range(0, len(prices), _PRICES_A_CALL):
             self._shop.manager().do(
-                "orders", "set_prices", {"prices": prices}, self.id("prices", number)
+                "orders",
+                "set_prices",
+                {"prices": prices[start : start + _PRICES_A_CALL]},
+                self.id("prices", number, start),
             )
         self._side_by_side(lambda till: self._sell_at(till, number, phase.tills[till]))
         for index, back in enumerate(phase.returns):

@@ -30,8 +30,6 @@ _BY_PIECE = re.compile(
 )
 _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]+)?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_MAX_TEXT = 100
-_EVERYTHING = 100_00
 _MAX_PROBLEMS = 20
 
 
@@ -104,18 +102,21 @@ class _Line:
     def wrong(self, field: str, zh: str, en: str) -> None:
         self.problems.append(Problem(self.file, self.number, field, zh, en))
 
-    def text(self, field: str) -> str:
+    def text(self, field: str, *, longest: int = 60) -> str:
         value = self.cells[field].strip()
-        if not 1 <= len(value) <= _MAX_TEXT or not value.isprintable():
+        if not 1 <= len(value) <= longest or not value.isprintable():
             self.wrong(
                 field,
-                f"需要 1 到 {_MAX_TEXT} 个可见字符。请补全或改短。",
-                f"needs 1 to {_MAX_TEXT} visible characters. Fill it in or shorten it.",
+                f"需要 1 到 {longest} 个可见字符。请补全或改短。",
+                f"needs 1 to {longest} visible characters. Fill it in or shorten it.",
             )
         return value
 
-    def number_of(self, field: str, *, places: int, signed: bool = False) -> int:
-        """Read a decimal number as a whole count of its smallest unit, or note what is wrong."""
+    def number_of(self, field: str, *, places: int, least: int = 0, most: int) -> int:
+        """Read a decimal number as a whole count of its smallest unit, or note what is wrong.
+
+        The bounds are given in the unit of the file.
+        """
         value = self.cells[field].strip()
         if not _NUMBER.fullmatch(value):
             self.wrong(
@@ -131,11 +132,11 @@ class _Line:
                 f"{value} 超过 {places} 位小数。请四舍五入到 {places} 位。",
                 f"{value} has more than {places} decimals. Round it to {places}.",
             )
-        if scaled < 0 and not signed:
+        if not least <= Decimal(value) <= most:
             self.wrong(
                 field,
-                f"{value} 不能为负。请核对。",
-                f"{value} may not be below zero. Check it.",
+                f"{value} 不在 {least} 到 {most} 之间。请核对。",
+                f"{value} is not between {least} and {most}. Check it.",
             )
         return int(scaled)
 
@@ -215,17 +216,11 @@ def _read_products(path: Path, problems: list[Problem]) -> dict[str, _Entry]:
     codes: set[str] = set()
     for line in _lines(path, PRODUCT_COLUMNS, problems):
         entry = _Entry(
-            line.text("code"),
+            line.text("code", longest=40),
             line.text("product"),
             line.text("category"),
-            line.number_of("loss_rate_percent", places=2),
+            line.number_of("loss_rate_percent", places=2, most=99),
         )
-        if entry.loss_rate >= _EVERYTHING:
-            line.wrong(
-                "loss_rate_percent",
-                "损耗率必须小于 100。请核对。",
-                "a loss rate must stay below 100. Check it.",
-            )
         if entry.name in entries:
             line.wrong("product", "商品重复。请删去一行。", "is listed twice. Remove one line.")
         if entry.code in codes:
@@ -250,9 +245,9 @@ def _read_sales(
         sold[name].append(
             _Sold(
                 line.day("date"),
-                line.number_of("retail_price_per_kg", places=2),
-                line.number_of("wholesale_price_per_kg", places=2),
-                line.number_of("sold_kg", places=3, signed=True),
+                line.number_of("retail_price_per_kg", places=2, most=100_000),
+                line.number_of("wholesale_price_per_kg", places=2, most=100_000),
+                line.number_of("sold_kg", places=3, least=-1_000, most=100_000),
             )
         )
     if not sold and not problems:

@@ -99,17 +99,14 @@ class Drawers:
                 self._move(event, data["shift_id"], cash, card)
             case "order_cancelled":
                 shift, cash, card = self._paid[data["order_id"]]
-                self._move(event, data.get("shift_id", shift), -cash, -card)
+                self._move(event, shift, -cash, -card)
             case "goods_returned":
-                self._refund(event, data["refund_fen"])
+                fen, cash = data["refund_fen"], data["tender"] == "cash"
+                self._move(event, data["shift_id"], -fen if cash else 0, 0 if cash else -fen)
             case "refund_paid":
-                self._refund(event, data["amount_fen"])
+                self._move(event, data["shift_id"], -data["cash_fen"], -data["card_fen"])
             case "shift_closed":
                 self._close(event)
-
-    def _refund(self, event: Event, fen: int) -> None:
-        in_cash = event.data["tender"] == "cash"
-        self._move(event, event.data["shift_id"], -fen if in_cash else 0, 0 if in_cash else -fen)
 
     def _move(self, event: Event, shift: str, cash: int, card: int) -> None:
         self._inside.that(shift in self._open, event.id)
@@ -150,7 +147,8 @@ class Refunds:
             case "claim_approved":
                 self._approved[data["refund_id"]] = data["amount_fen"]
             case "refund_paid":
-                self._refunded[data["order_id"], data["line_no"]] += data["amount_fen"]
+                fen = data["cash_fen"] + data["card_fen"]
+                self._refunded[data["order_id"], data["line_no"]] += fen
                 self._paid[data["refund_id"]] = data["amount_fen"]
             case "claim_settled" if data["refund_id"]:
                 self._settled[data["refund_id"]] = data["amount_fen"]

@@ -9,6 +9,7 @@ import pytest
 from pomona_console.verify_chain import Chains, Once
 from pomona_console.verify_events import Check, Event, Tally, event_of
 from pomona_console.verify_money import Drawers, Receipts, Refunds
+from pomona_console.verify_points import Points
 from pomona_console.verify_reporting import Lots, Sales
 from pomona_console.verify_stock import Allocations, Claims, LotBalances, Transfers
 
@@ -42,7 +43,7 @@ def a_day() -> list[dict[str, Any]]:
                 "store_id": "s1",
                 "shift_id": "h1",
                 "business_date": DAY,
-                "customer_id": None,
+                "customer_id": "u1",
                 "lines": [line, short],
                 "total_fen": 1949,
                 "rounding_fen": 4,
@@ -83,7 +84,8 @@ def a_day() -> list[dict[str, Any]]:
                 "line_no": 1,
                 "shift_id": "h1",
                 "amount_fen": 400,
-                "tender": "card",
+                "cash_fen": 0,
+                "card_fen": 400,
             },
         ),
         (
@@ -125,6 +127,10 @@ def a_day() -> list[dict[str, Any]]:
         ("stock_shrunk", {**STOCK, "shrinkage_id": "k1", "lots": [part(100, 0)]}),
         ("lot_claimed", {"lot_id": "l1", "claim_id": "c1", "claims": 1}),
     ]
+    crm = [
+        ("points_earned", {"customer_id": "u1", "order_id": "o1", "points": 19}),
+        ("points_reversed", {"customer_id": "u1", "order_id": "o1", "points": 4}),
+    ]
     aftersales = [
         (
             "claim_approved",
@@ -144,6 +150,7 @@ def a_day() -> list[dict[str, Any]]:
             ("orders", orders),
             ("inventory", inventory),
             ("aftersales", aftersales),
+            ("crm", crm),
         )
         for position, (name, data) in enumerate(happened, start=1)
     ]
@@ -164,6 +171,7 @@ def checks() -> list[Check]:
         Allocations(),
         Transfers(),
         Claims(),
+        Points(),
     ]
 
 
@@ -212,6 +220,7 @@ def count_the_drawer_wrong(day: list[dict[str, Any]]) -> None:
 def refund_more_than_was_paid(day: list[dict[str, Any]]) -> None:
     for name in ("refund_paid", "claim_approved", "claim_settled"):
         find(day, name)["amount_fen"] = 1622
+    find(day, "refund_paid")["card_fen"] = 1622
     find(day, "shift_closed")["card_fen"] = 945 - 1622
 
 
@@ -239,6 +248,14 @@ def skip_a_claim(day: list[dict[str, Any]]) -> None:
     find(day, "lot_claimed")["claims"] = 2
 
 
+def earn_too_much(day: list[dict[str, Any]]) -> None:
+    find(day, "points_earned")["points"] = 20
+
+
+def keep_points_of_a_refund(day: list[dict[str, Any]]) -> None:
+    day.pop()
+
+
 @pytest.mark.parametrize(
     ("harm", "found"),
     [
@@ -262,6 +279,8 @@ def skip_a_claim(day: list[dict[str, Any]]) -> None:
         (forget_a_line, {"sales_allocated"}),
         (steal_from_a_transfer, {"transfers_arrive"}),
         (skip_a_claim, {"lot_claims"}),
+        (earn_too_much, {"points"}),
+        (keep_points_of_a_refund, {"points"}),
     ],
 )
 def test_what_goes_wrong_is_found(
