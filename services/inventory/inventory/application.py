@@ -7,7 +7,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from inventory import views
-from inventory.domain import refusals
+from inventory.domain import errors
 from inventory.domain.lot import Lot
 from inventory.domain.stock import Stock
 from inventory.domain.supplier import Supplier
@@ -32,10 +32,10 @@ class Inventory(Application):
     def register_supplier(self, c: Command) -> dict[str, Any]:
         supplier_id, code = c.request["supplier_id"], c.request["code"]
         if self.get(Supplier, supplier_id) is not None:
-            raise refusals.SupplierAlreadyRegistered
+            raise errors.SupplierAlreadyRegistered
         with self.reading() as cursor:
             if views.supplier_with_code(cursor, code):
-                raise refusals.SupplierCodeTaken(code=code)
+                raise errors.SupplierCodeTaken(code=code)
         supplier = Supplier.register(supplier_id, c.request["name"], code)
         return self.commit(c, supplier, answer={"supplier_id": str(supplier_id)})
 
@@ -44,9 +44,9 @@ class Inventory(Application):
         store_id = self._store_of(c)
         unit = self._unit_of(r["product_id"])
         if self.get(Supplier, r["supplier_id"]) is None:
-            raise refusals.UnknownSupplier
+            raise errors.UnknownSupplier
         if self.get(Lot, r["lot_id"]) is not None:
-            raise refusals.LotAlreadyReceived
+            raise errors.LotAlreadyReceived
         lot = Lot.receive(
             r["lot_id"],
             store_id=store_id,
@@ -80,7 +80,7 @@ class Inventory(Application):
         r = c.request
         with self.reading() as cursor:
             if views.shrinkage_recorded(cursor, r["shrinkage_id"]):
-                raise refusals.ShrinkageAlreadyRecorded
+                raise errors.ShrinkageAlreadyRecorded
         stock = self.stock(self._store_of(c), r["product_id"], self._unit_of(r["product_id"]))
         parts = stock.shrink(
             r["shrinkage_id"], r["reason"], r["quantity"], r["lot_id"], r["business_date"]
@@ -100,7 +100,7 @@ class Inventory(Application):
         self._know_store(to_store_id, "to_store_id")
         unit = self._unit_of(r["product_id"])
         if self.get(Transfer, r["transfer_id"]) is not None:
-            raise refusals.TransferAlreadySent
+            raise errors.TransferAlreadySent
         here = self.stock(from_store_id, r["product_id"], unit)
         parts = here.send(
             r["transfer_id"], to_store_id, r["quantity"], r["lot_id"], r["business_date"]
@@ -121,7 +121,7 @@ class Inventory(Application):
     def receive_transfer(self, c: Command) -> dict[str, Any]:
         transfer = self.get(Transfer, c.request["transfer_id"])
         if transfer is None:
-            raise refusals.UnknownTransfer
+            raise errors.UnknownTransfer
         on = c.request["business_date"]
         transfer.receive(c.store_id or transfer.to_store_id, on)
         stock = self.stock(
@@ -151,7 +151,7 @@ class Inventory(Application):
         with self.reading() as cursor:
             lot = views.lot(cursor, q.request["lot_id"])
         if lot is None:
-            raise refusals.UnknownLot
+            raise errors.UnknownLot
         return lot
 
     def list_suppliers(self, _q: Question) -> dict[str, Any]:
@@ -174,11 +174,11 @@ class Inventory(Application):
     def _know_store(self, store_id: UUID, field: str) -> None:
         with self.reading() as cursor:
             if not views.store_exists(cursor, store_id):
-                raise refusals.UnknownStore(field)
+                raise errors.UnknownStore(field)
 
     def _unit_of(self, product_id: UUID) -> Unit:
         with self.reading() as cursor:
             unit = views.unit_of(cursor, product_id)
         if unit is None:
-            raise refusals.UnknownProduct
+            raise errors.UnknownProduct
         return unit

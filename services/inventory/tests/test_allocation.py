@@ -18,7 +18,7 @@ from inventory.domain.allocation import (
     still_good,
     total,
 )
-from inventory.domain.refusals import LotNotInStore, NotEnoughInLot, NotEnoughInStore
+from inventory.domain.errors import LotNotInStore, NotEnoughInLot, NotEnoughInStore
 
 TODAY = date(2026, 11, 21)
 NOON = datetime(2026, 11, 21, 4, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from inventory.domain.allocation import ArrivingLot
-from inventory.domain.refusals import InventoryRefusal
+from inventory.domain.errors import InventoryError
 from inventory.domain.stock import Stock
 from inventory.domain.transfer import Transfer
 
@@ -148,7 +148,7 @@ class Shops(RuleBasedStateMachine):
         before = stock.on_hand
         try:
             stock.shrink(self.new_id(), "spoiled", quantity, self.some_lot(which), on)
-        except InventoryRefusal:
+        except InventoryError:
             assert stock.on_hand == before
             assert not stock.pending_events
         else:
@@ -167,7 +167,7 @@ class Shops(RuleBasedStateMachine):
         transfer_id = self.new_id()
         try:
             parts = stock.send(transfer_id, other, quantity, self.some_lot(which), on)
-        except InventoryRefusal:
+        except InventoryError:
             assert not stock.pending_events
             return
         self.stocks[other].expect(transfer_id, quantity, on)

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from inventory.domain.errors import ExpiredOnReceipt, HarvestedAfterReceipt
 from inventory.domain.lot import Lot
-from inventory.domain.refusals import ExpiredOnReceipt, HarvestedAfterReceipt
 from inventory.domain.supplier import Supplier
 
 TODAY = date(2026, 11, 21)

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from inventory.domain.allocation import ArrivingLot
-from inventory.domain.refusals import (
+from inventory.domain.errors import (
     LotNotInStore,
     LotPastBestBefore,
     NotEnoughInLot,

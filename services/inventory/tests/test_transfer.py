@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from inventory.domain.refusals import TransferAlreadyReceived, TransferForAnotherStore
+from inventory.domain.errors import TransferAlreadyReceived, TransferForAnotherStore
 from inventory.domain.transfer import Transfer
 
 TODAY = date(2026, 11, 21)

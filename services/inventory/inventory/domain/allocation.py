@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import TypedDict
 from uuid import UUID
 
-from inventory.domain.refusals import LotNotInStore, NotEnoughInLot, NotEnoughInStore
+from inventory.domain.errors import LotNotInStore, NotEnoughInLot, NotEnoughInStore
 from pomona.values import share_out
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate, event
 
-from inventory.domain.refusals import ExpiredOnReceipt, HarvestedAfterReceipt
+from inventory.domain.errors import ExpiredOnReceipt, HarvestedAfterReceipt
 from pomona.values import Unit
 
 

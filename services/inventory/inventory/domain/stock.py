@@ -21,7 +21,7 @@ from inventory.domain.allocation import (
     still_good,
     total,
 )
-from inventory.domain.refusals import LotPastBestBefore, SameStore
+from inventory.domain.errors import LotPastBestBefore, SameStore
 from pomona.values import Unit, stable_id
 
 

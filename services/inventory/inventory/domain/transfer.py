@@ -8,7 +8,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate, event
 
 from inventory.domain.allocation import LotPart
-from inventory.domain.refusals import TransferAlreadyReceived, TransferForAnotherStore
+from inventory.domain.errors import TransferAlreadyReceived, TransferForAnotherStore
 
 
 class Transfer(Aggregate):
