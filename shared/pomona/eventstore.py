@@ -5,10 +5,10 @@ from datetime import date
 from time import perf_counter
 from typing import Any
 
+import eventsourcing.postgres
 import orjson
 import psycopg
 from eventsourcing.persistence import StoredEvent, Transcoding
-from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS relay (
 """
 
 
-class Recorder(PostgresApplicationRecorder):
+class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
     """Appends events and everything that belongs to them in one transaction, tried once.
 
     The library's own insert tries again after a lost connection and then collides with the row
@@ -87,7 +87,7 @@ class Recorder(PostgresApplicationRecorder):
         )
 
 
-class Factory(PostgresFactory):
+class Factory(eventsourcing.postgres.PostgresFactory):
     """Makes the library's infrastructure with our recorder."""
 
     application_recorder_class = Recorder

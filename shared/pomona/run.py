@@ -2,9 +2,12 @@
 # ruff: noqa: E402 - what is patched must be patched before anything imports it
 
 import os
+import warnings
 
 # psycopg waits cooperatively under eventlet only when told so before it is imported
 os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
+
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 
 import eventlet
 

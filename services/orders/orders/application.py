@@ -88,7 +88,7 @@ class Orders(pomona.application.Application):
         self._require_new(Shift, r["shift_id"], "shift_id")
         number = till.start_shift(r["shift_id"])
         shift = Shift(
-            shift_id=r["shift_id"],
+            id=r["shift_id"],
             store_id=store.id,
             terminal_id=till.id,
             zone=store.zone,
@@ -131,7 +131,7 @@ class Orders(pomona.application.Application):
         change = tendered.cash_fen - kept.cash_fen
         self._require_new(Order, r["order_id"], "order_id")
         order = Order(
-            order_id=r["order_id"],
+            id=r["order_id"],
             receipt_no=shift.next_receipt,
             store_id=shift.store_id,
             terminal_id=shift.terminal_id,
@@ -190,7 +190,7 @@ class Orders(pomona.application.Application):
         refund = sum(line["refund_fen"] for line in lines)
         self._require_new(TillReturn, r["return_id"], "return_id")
         till_return = TillReturn(
-            return_id=r["return_id"],
+            id=r["return_id"],
             store_id=shift.store_id,
             terminal_id=shift.terminal_id,
             shift_id=shift.id,

@@ -19,7 +19,7 @@ def react(fact: object, orders: "Orders") -> Iterable[Aggregate]:
     return ()
 
 
-@react.register
+@react.register(ClaimApproved)
 def owe_what_was_approved(fact: ClaimApproved, orders: "Orders") -> Iterable[Aggregate]:
     order = orders.order(fact.order_id)
     order.approve_refund(fact.refund_id, fact.claim_id, fact.line_no, fact.amount_fen)

@@ -17,16 +17,12 @@ class Product(Aggregate):
         unit: Unit
 
     @event(Listed)
-    def __init__(self, product_id: UUID, code: str, label: str, category: str, unit: Unit) -> None:
-        self._id = product_id
+    def __init__(self, id: UUID, code: str, label: str, category: str, unit: Unit) -> None:
+        self._id = id
         self.code = code
         self.label = label
         self.category = category
         self.unit = unit
-
-    @staticmethod
-    def create_id(product_id: UUID) -> UUID:
-        return product_id
 
 
 class PriceList(Aggregate):

@@ -57,7 +57,7 @@ def settle(due_fen: int, tendered: Money, rounding_fen: int) -> Money:
 
 
 def priced(picked: list[Picked], rounding_fen: int) -> list[dict[str, Any]]:
-    """Make the lines of a receipt: each rounded once, with its share of the rounding (R-22, R-23)."""
+    """Make the lines of a receipt: rounded once, each with its part of the rounding (R-22, R-23)."""
     totals = [line_total(each.price_fen, each.quantity, each.unit) for each in picked]
     shares = share_out(rounding_fen, totals)
     return [
@@ -143,7 +143,7 @@ class Order(Aggregate):
     @event(Paid)
     def __init__(
         self,
-        order_id: UUID,
+        id: UUID,
         receipt_no: str,
         store_id: UUID,
         terminal_id: UUID,
@@ -162,7 +162,7 @@ class Order(Aggregate):
         card_fen: int,
         change_fen: int,
     ) -> None:
-        self._id = order_id
+        self._id = id
         self.receipt_no = receipt_no
         self.store_id = store_id
         self.shift_id = shift_id
@@ -175,10 +175,6 @@ class Order(Aggregate):
         self.kept = Money(cash_fen - change_fen, card_fen)
         self.refunds: dict[UUID, dict[str, Any]] = {}
         self.cancelled = False
-
-    @staticmethod
-    def create_id(order_id: UUID) -> UUID:
-        return order_id
 
     def cancel(self, shift_id: UUID, reason: str, at: datetime) -> None:
         """Undo a sale before the goods left the counter: same shift, nothing refunded."""

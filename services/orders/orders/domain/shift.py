@@ -45,7 +45,7 @@ class Shift(Aggregate):
     @event(Opened)
     def __init__(
         self,
-        shift_id: UUID,
+        id: UUID,
         store_id: UUID,
         terminal_id: UUID,
         zone: str,
@@ -54,7 +54,7 @@ class Shift(Aggregate):
         float_fen: int,
         opened_at: datetime,
     ) -> None:
-        self._id = shift_id
+        self._id = id
         self.store_id = store_id
         self.terminal_id = terminal_id
         self.zone = zone
@@ -64,10 +64,6 @@ class Shift(Aggregate):
         self.card_fen = 0
         self.sales = 0
         self.counted_cash_fen: int | None = None
-
-    @staticmethod
-    def create_id(shift_id: UUID) -> UUID:
-        return shift_id
 
     @property
     def is_open(self) -> bool:

@@ -18,16 +18,12 @@ class Store(Aggregate):
         cut_off: str
 
     @event(Opened)
-    def __init__(self, store_id: UUID, code: str, label: str, zone: str, cut_off: str) -> None:
-        self._id = store_id
+    def __init__(self, id: UUID, code: str, label: str, zone: str, cut_off: str) -> None:
+        self._id = id
         self.code = code
         self.label = label
         self.zone = zone
         self.cut_off = cut_off
-
-    @staticmethod
-    def create_id(store_id: UUID) -> UUID:
-        return store_id
 
     @property
     def day_ends_at(self) -> time:
@@ -48,16 +44,12 @@ class Till(Aggregate):
         shift_id: UUID
 
     @event(Registered)
-    def __init__(self, terminal_id: UUID, store_id: UUID, code: str) -> None:
-        self._id = terminal_id
+    def __init__(self, id: UUID, store_id: UUID, code: str) -> None:
+        self._id = id
         self.store_id = store_id
         self.code = code
         self.shifts = 0
         self.open_shift: UUID | None = None
-
-    @staticmethod
-    def create_id(terminal_id: UUID) -> UUID:
-        return terminal_id
 
     def start_shift(self, shift_id: UUID) -> int:
         """Return the running number of the shift at this till."""

@@ -26,7 +26,7 @@ class TillReturn(Aggregate):
     @event(Taken)
     def __init__(
         self,
-        return_id: UUID,
+        id: UUID,
         store_id: UUID,
         terminal_id: UUID,
         shift_id: UUID,
@@ -39,8 +39,4 @@ class TillReturn(Aggregate):
         refund_fen: int,
         tender: str,
     ) -> None:
-        self._id = return_id
-
-    @staticmethod
-    def create_id(return_id: UUID) -> UUID:
-        return return_id
+        self._id = id
