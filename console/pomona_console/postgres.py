@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,9 +39,8 @@ def find_binaries() -> Path | None:
     return next(complete, None)
 
 
-def _version(folder: Path) -> int:
-    digits = "".join(c for c in folder.parent.name.rpartition("-")[2] if c.isdigit())
-    return int(digits or 0)
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", folder.parent.name))
 
 
 @dataclass(frozen=True)

@@ -93,4 +93,4 @@ def show(found: Mapping[str, Any]) -> None:
     output.print(f"\nAMQP        {amqp['uri']} (pid {amqp['pid']})", soft_wrap=True)
     output.print(f"PostgreSQL  {postgres['data']} (pid {postgres['pid']})", soft_wrap=True)
     for name, dsn in found["databases"].items():
-        output.print(f"  {name:<10}{dsn}", soft_wrap=True, highlight=False)
+        output.print(f"  {name:<11}{dsn}", soft_wrap=True, highlight=False)
