@@ -225,9 +225,9 @@ LEFT JOIN sale_cancelled c USING (store_id, order_id)""",
             "opened_at": "when it was opened",
             "closed_at": "when it was closed; empty while it is open",
             "float_fen": "cash in the drawer at opening, in fen",
-            "receipts": "receipts, cancelled ones included",
-            "cash_fen": "cash taken less change, in fen",
-            "card_fen": "taken by card, in fen",
+            "receipts": "receipts, without cancelled ones",
+            "cash_fen": "cash taken less change, without cancelled receipts, in fen",
+            "card_fen": "taken by card, without cancelled receipts, in fen",
             "rounding_fen": "what the till rounded totals by, in fen",
             "refunded_cash_fen": "paid out in cash for returns and claims, in fen",
             "refunded_card_fen": "paid back by card for returns and claims, in fen",
@@ -237,12 +237,20 @@ LEFT JOIN sale_cancelled c USING (store_id, order_id)""",
         },
         """
 SELECT s.store_id, o.name, s.business_date, s.shift_id, s.terminal_id, s.opened_at, c.closed_at,
-  s.float_fen, coalesce(t.receipts, 0), coalesce(t.cash_fen, 0), coalesce(t.card_fen, 0),
-  coalesce(t.rounding_fen, 0), coalesce(t.refunded_cash_fen, 0), coalesce(t.refunded_card_fen, 0),
+  s.float_fen, coalesce(t.receipts, 0) - coalesce(x.receipts, 0),
+  (coalesce(t.cash_fen, 0) - coalesce(x.cash_fen, 0))::bigint,
+  (coalesce(t.card_fen, 0) - coalesce(x.card_fen, 0))::bigint,
+  (coalesce(t.rounding_fen, 0) - coalesce(x.rounding_fen, 0))::bigint,
+  coalesce(t.refunded_cash_fen, 0), coalesce(t.refunded_card_fen, 0),
   c.expected_cash_fen, c.counted_cash_fen, c.difference_fen
 FROM shift s LEFT JOIN store o USING (store_id)
 LEFT JOIN shift_takings t USING (store_id, shift_id)
-LEFT JOIN shift_close c USING (store_id, shift_id)""",
+LEFT JOIN shift_close c USING (store_id, shift_id)
+LEFT JOIN (
+  SELECT s.store_id, s.shift_id, count(*) AS receipts, sum(s.cash_fen) AS cash_fen,
+    sum(s.card_fen) AS card_fen, sum(s.rounding_fen) AS rounding_fen
+  FROM sale_cancelled c JOIN sale s USING (store_id, order_id) GROUP BY s.store_id, s.shift_id
+) x USING (store_id, shift_id)""",
     ),
     View(
         "lots",

@@ -140,6 +140,8 @@ SALE = Table(
         "sold_at": "timestamptz",
         "total_fen": "bigint",
         "rounding_fen": "bigint",
+        "cash_fen": "bigint",
+        "card_fen": "bigint",
     },
 )
 SALE_LINE = Table(
@@ -198,7 +200,8 @@ REFUND = Table(
         "order_id": "uuid",
         "line_no": "integer",
         "amount_fen": "bigint",
-        "tender": "text",
+        "cash_fen": "bigint",
+        "card_fen": "bigint",
         "paid_at": "timestamptz",
     },
     indexes=("claim_id",),

@@ -143,6 +143,18 @@ class OrderPaid:
     tenders: list[Tender]
     change_fen: int
 
+    @property
+    def cash_fen(self) -> int:
+        """Return the cash that stayed in the drawer."""
+        return self._tendered("cash") - self.change_fen
+
+    @property
+    def card_fen(self) -> int:
+        return self._tendered("card")
+
+    def _tendered(self, kind: str) -> int:
+        return sum(tender["amount_fen"] for tender in self.tenders if tender["kind"] == kind)
+
 
 class OrderPaidSchema(FactSchema):
     order_id = Id(required=True)
@@ -256,7 +268,8 @@ class RefundPaid:
     business_date: date
     paid_at: datetime
     amount_fen: int
-    tender: str
+    cash_fen: int
+    card_fen: int
 
 
 class RefundPaidSchema(FactSchema):
@@ -269,7 +282,8 @@ class RefundPaidSchema(FactSchema):
     business_date = Day(required=True)
     paid_at = Moment(required=True)
     amount_fen = Fen(required=True)
-    tender = Choice(TENDERS, required=True)
+    cash_fen = Fen(required=True)
+    card_fen = Fen(required=True)
 
 
 CONSUMED = (

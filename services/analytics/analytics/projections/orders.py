@@ -37,10 +37,7 @@ def close_the_shift(fact: ShiftClosed, harvest: Harvest) -> None:
 @gather.register
 def add_the_sale(fact: OrderPaid, harvest: Harvest) -> None:
     harvest.keep(tables.SALE, fact)
-    paid = {"cash": -fact.change_fen, "card": 0}
-    for tender in fact.tenders:
-        paid[tender["kind"]] += tender["amount_fen"]
-    takings = (1, paid["cash"], paid["card"], fact.rounding_fen, 0, 0)
+    takings = (1, fact.cash_fen, fact.card_fen, fact.rounding_fen, 0, 0)
     harvest.put(tables.SHIFT_TAKINGS, (fact.store_id, fact.shift_id), sums=takings)
     hour = (fact.store_id, fact.business_date, fact.hour, fact.channel)
     harvest.put(tables.RECEIPTS, hour, sums=(1, 0, fact.total_fen))
@@ -66,7 +63,9 @@ def take_the_sale_off(fact: OrderCancelled, harvest: Harvest) -> None:
 
 @gather.register
 def add_the_return(fact: GoodsReturned, harvest: Harvest) -> None:
-    refund_from_the_drawer(fact, fact.refund_fen, harvest)
+    cash, card = (fact.refund_fen, 0) if fact.tender == "cash" else (0, fact.refund_fen)
+    shift = (fact.store_id, fact.shift_id)
+    harvest.put(tables.SHIFT_TAKINGS, shift, sums=(0, 0, 0, 0, cash, card))
     hour = (fact.store_id, fact.business_date, fact.hour, fact.channel)
     for line in fact.lines:
         product, quantity = (line["product_id"], line["unit"]), line["quantity"]
@@ -80,10 +79,5 @@ def add_the_return(fact: GoodsReturned, harvest: Harvest) -> None:
 @gather.register
 def add_the_refund(fact: RefundPaid, harvest: Harvest) -> None:
     harvest.keep(tables.REFUND, fact)
-    refund_from_the_drawer(fact, fact.amount_fen, harvest)
-
-
-def refund_from_the_drawer(fact: GoodsReturned | RefundPaid, fen: int, harvest: Harvest) -> None:
-    cash, card = (fen, 0) if fact.tender == "cash" else (0, fen)
     shift = (fact.store_id, fact.shift_id)
-    harvest.put(tables.SHIFT_TAKINGS, shift, sums=(0, 0, 0, 0, cash, card))
+    harvest.put(tables.SHIFT_TAKINGS, shift, sums=(0, 0, 0, 0, fact.cash_fen, fact.card_fen))
