@@ -71,7 +71,7 @@ def _definitions(users: dict[str, str]) -> dict[str, object]:
                 "name": name,
                 "password_hash": _broker_hash(password),
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": "",
+                "tags": [],
             }
             for name, password in users.items()
         ],
