@@ -311,7 +311,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 return
             # the envelope is sound, so the caller can be told
             metrics.invalid_messages.labels("body").inc()
-            problem = '需要 JSON：{"args": [], "kwargs": {...}}。Send such JSON.'
+            problem = '需要 JSON：{"args": [], "kwargs": {...}}。|Send JSON: {"args": [], "kwargs": {...}}.'
             refusal = errors.InvalidRequest(field="body", problem=problem)
             self._answer(message, self._channel, None, refusal)
             return
@@ -328,7 +328,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             return
         if body.get("args"):
             refusal = errors.InvalidRequest(
-                field="args", problem="只接受命名参数。Name every field."
+                field="args", problem="只接受命名参数。|Name every field."
             )
             self._answer(message, channel, None, refusal)
             return
@@ -441,7 +441,7 @@ def _refusal(error: BaseException) -> errors.Refusal:
 def too_large(kwargs: dict[str, Any]) -> errors.Refusal:
     """Name the field that makes a request larger than a message may be."""
     largest = max(kwargs, key=lambda field: len(wire.encode(kwargs[field])), default="body")
-    problem = f"请求不得超过 {wire.MAX_BYTES} 字节。A request has at most {wire.MAX_BYTES} bytes."
+    problem = f"请求不得超过 {wire.MAX_BYTES} 字节。|A request has at most {wire.MAX_BYTES} bytes."
     return errors.InvalidRequest(field=str(largest)[:60], problem=problem)
 
 

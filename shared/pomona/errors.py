@@ -31,9 +31,17 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
 
 
 class InvalidRequest(Refusal):
+    """A field of the request is wrong. The fact `problem` is `zh|en`, or one text for both."""
+
     code = "invalid_request"
     zh = "字段 {field} 不正确：{problem}"
     en = "Field {field} is wrong: {problem}"
+
+    def sentence(self, locale: str = "en") -> str:
+        zh, _, en = str(self.facts.get("problem", "")).partition("|")
+        chinese = locale.lower().startswith("zh")
+        template = self.zh if chinese else self.en
+        return template.format(field=self.field, problem=zh if chinese or not en else en)
 
 
 class Unauthenticated(Refusal):

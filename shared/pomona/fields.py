@@ -8,6 +8,7 @@ from uuid import UUID
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 from marshmallow.fields import Boolean, Dict, List, Nested
+from marshmallow.validate import Length
 
 __all__ = [
     "Bool",
@@ -26,15 +27,27 @@ __all__ = [
     "Text",
     "Whole",
     "distinct",
+    "entries",
 ]
 
 MAX_FEN = 10**12
 MAX_COUNT = 10**9
 Map = Dict
 
+fields.Field.default_error_messages.update(
+    required="缺少这个字段，请填写。|The field is missing; fill it in.",
+    null="不能为空值。|It may not be null.",
+)
+List.default_error_messages.update(invalid="需要列表。|Give a list.")
+
 
 class RequestSchema(Schema):
     """What may be asked of us: an unknown field is an error."""
+
+    error_messages = {  # noqa: RUF012
+        "unknown": "没有这个字段，请去掉。|There is no such field; leave it out.",
+        "type": "需要 JSON 对象。|Give a JSON object.",
+    }
 
     class Meta:
         unknown = RAISE
@@ -57,7 +70,7 @@ class EventSchema(Schema):
 class Id(fields.Field[UUID]):
     """A UUID in its canonical form of 36 characters."""
 
-    default_error_messages = {"invalid": "需要 UUID。Give a UUID."}  # noqa: RUF012
+    default_error_messages = {"invalid": "需要 UUID。|Give a UUID."}  # noqa: RUF012
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -81,8 +94,8 @@ class Whole(fields.Field[int]):
     """A whole number within bounds; booleans, strings and fractions are refused."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "需要整数。Give a whole number.",
-        "range": "必须在 {min} 到 {max} 之间。Must lie between {min} and {max}.",
+        "invalid": "需要整数。|Give a whole number.",
+        "range": "必须在 {min} 到 {max} 之间。|Must lie between {min} and {max}.",
     }
 
     def __init__(self, *, min: int = 0, max: int = MAX_COUNT, **kwargs: Any) -> None:  # noqa: A002
@@ -123,8 +136,8 @@ class Moment(fields.Field[datetime]):
     """A point in time with its offset, ISO 8601, years 2000 to 2100."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "需要带时区的 ISO 8601 时间。Give an ISO 8601 time with an offset.",
-        "range": "年份必须在 2000 到 2100 之间。The year must lie between 2000 and 2100.",
+        "invalid": "需要带时区的 ISO 8601 时间。|Give an ISO 8601 time with an offset.",
+        "range": "年份必须在 2000 到 2100 之间。|The year must lie between 2000 and 2100.",
     }
 
     def _deserialize(
@@ -154,7 +167,7 @@ class Day(fields.Field[date]):
     """A calendar or business date, ISO 8601, years 2000 to 2100."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "需要日期，例如 2026-11-21。Give a date such as 2026-11-21.",
+        "invalid": "需要日期，例如 2026-11-21。|Give a date such as 2026-11-21.",
     }
 
     def _deserialize(
@@ -182,9 +195,9 @@ class Text(fields.Field[str]):
     """Text of 1 to `max` characters in NFC, without control, format or surrogate characters."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "需要文字。Give text.",
-        "length": "长度必须在 {min} 到 {max} 个字之间。Use {min} to {max} characters.",
-        "characters": "含有不可见的控制字符。Remove invisible control characters.",
+        "invalid": "需要文字。|Give text.",
+        "length": "长度必须在 {min} 到 {max} 个字之间。|Use {min} to {max} characters.",
+        "characters": "含有不可见的控制字符。|Remove invisible control characters.",
     }
 
     def __init__(self, *, max: int = 100, min: int = 1, **kwargs: Any) -> None:  # noqa: A002
@@ -214,7 +227,7 @@ class Choice(fields.Field[str]):
     """One of a closed list of words."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "必须是以下之一：{choices}。Use one of {choices}.",
+        "invalid": "必须是以下之一：{choices}。|Use one of {choices}.",
     }
 
     def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
@@ -234,6 +247,12 @@ class Choice(fields.Field[str]):
         return value
 
 
+def entries(least: int, most: int) -> Length:
+    """Return a validator for how many entries a list may have."""
+    error = "需要 {min} 到 {max} 项。|Give {min} to {max} entries."
+    return Length(min=least, max=most, error=error)
+
+
 def distinct(key: str) -> Callable[[Sequence[Mapping[str, Any]]], None]:
     """Return a validator: no two entries of a list have the same value under a key."""
 
@@ -241,7 +260,7 @@ def distinct(key: str) -> Callable[[Sequence[Mapping[str, Any]]], None]:
         seen: set[Any] = set()
         for number, entry in enumerate(entries):
             if entry[key] in seen:
-                message = f"{key} 重复。Name each {key} once."
+                message = f"{key} 重复。|Name each {key} once."
                 raise ValidationError({str(number): {key: [message]}})
             seen.add(entry[key])
 
@@ -255,5 +274,5 @@ class Bool(Boolean):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
         if not isinstance(value, bool):
-            raise ValidationError("需要 true 或 false。Give true or false.")
+            raise ValidationError("需要 true 或 false。|Give true or false.")
         return super()._deserialize(value, attr, data, **kwargs)

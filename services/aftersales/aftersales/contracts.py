@@ -348,7 +348,7 @@ class OpenClaim(RequestSchema):
     def one_measure(self, values: Mapping[str, Any], **_: Any) -> None:
         if "bad_quantity" in values and "bad_share_percent" in values:
             raise ValidationError(
-                "数量和比例只能写一个。Give a quantity or a share, not both.", "bad_share_percent"
+                "数量和比例只能写一个。|Give a quantity or a share, not both.", "bad_share_percent"
             )
 
 
@@ -361,7 +361,7 @@ class DecideClaim(RequestSchema):
     def no_money_with_a_refusal(self, values: Mapping[str, Any], **_: Any) -> None:
         if "amount_fen" in values and DECISIONS[values["clause"]].outcome is Outcome.REFUSE:
             raise ValidationError(
-                "拒绝时不能写金额。Leave the amount out when refusing.", "amount_fen"
+                "拒绝时不能写金额。|Leave the amount out when refusing.", "amount_fen"
             )
 
 

@@ -28,6 +28,7 @@ from pomona.fields import (
     Text,
     Whole,
     distinct,
+    entries,
 )
 
 UNITS = ("g", "piece")
@@ -43,7 +44,7 @@ CUT_OFF = r"([01]\d|2[0-3]):[0-5]\d"
 def _known_zone(name: str) -> None:
     if name not in available_timezones():
         raise ValidationError(
-            "没有这个时区，例如 Asia/Shanghai。Give a zone such as Asia/Shanghai."
+            "没有这个时区，例如 Asia/Shanghai。|Give a zone such as Asia/Shanghai."
         )
 
 
@@ -355,7 +356,7 @@ class OpenStore(RequestSchema):
     cut_off = Text(
         required=True,
         validate=validate.Regexp(
-            CUT_OFF, error="写成 04:00 这样的时间。Give a time such as 04:00."
+            CUT_OFF, error="写成 04:00 这样的时间。|Give a time such as 04:00."
         ),
     )
 
@@ -378,7 +379,7 @@ class ListProducts(RequestSchema):
     products = List(
         Nested(NewProduct),
         required=True,
-        validate=[validate.Length(min=1, max=LARGEST_LIST), distinct("product_id")],
+        validate=[entries(1, LARGEST_LIST), distinct("product_id")],
     )
 
 
@@ -392,7 +393,7 @@ class SetPrices(RequestSchema):
     prices = List(
         Nested(NewPrice),
         required=True,
-        validate=[validate.Length(min=1, max=LARGEST_LIST), distinct("product_id")],
+        validate=[entries(1, LARGEST_LIST), distinct("product_id")],
     )
 
 
@@ -430,9 +431,9 @@ class PlaceOrder(RequestSchema):
     lines = List(
         Nested(WeighedLine),
         required=True,
-        validate=validate.Length(min=1, max=LONGEST_RECEIPT),
+        validate=entries(1, LONGEST_RECEIPT),
     )
-    tenders = List(Nested(Tender), required=True, validate=validate.Length(max=10))
+    tenders = List(Nested(Tender), required=True, validate=entries(0, 10))
     rounding_fen = Fen(load_default=0, max=99)
 
 
@@ -457,7 +458,7 @@ class ReturnGoods(RequestSchema):
     lines = List(
         Nested(ReturnedLine),
         required=True,
-        validate=validate.Length(min=1, max=LONGEST_RECEIPT),
+        validate=entries(1, LONGEST_RECEIPT),
     )
 
 
