@@ -84,7 +84,6 @@ def open_the_stock(event: Stock.Opened, cursor: Cursor) -> None:
 
 
 @remember.register(Stock.Stocked)
-@remember.register(Stock.Returned)
 @remember.register(Stock.Sent)
 def balance(event: Any, cursor: Cursor) -> None:
     _balance(cursor, event.originator_id, event.lots)
