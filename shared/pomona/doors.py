@@ -1,6 +1,7 @@
 """The doors of a service: a call comes in, is checked, handed over once, and answered."""
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import amqp
-from eventlet.semaphore import Semaphore
 from eventsourcing.persistence import IntegrityError, PersistenceError
 from marshmallow import Schema, ValidationError
 from nameko.extensions import Entrypoint, ProviderCollector, SharedExtension, register_entrypoint
@@ -241,7 +241,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
 
     def setup(self) -> None:
         self._channel: Any = None
-        self._writing = Semaphore()
+        self._writing = threading.Lock()
         self._stopping = False
         self._in_hand = 0
 
@@ -311,7 +311,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
                 return
             # the envelope is sound, so the caller can be told
             metrics.invalid_messages.labels("body").inc()
-            problem = '需要 JSON：{"args": [], "kwargs": {...}}。|Send JSON: {"args": [], "kwargs": {...}}.'
+            problem = '需要 {"args": [], "kwargs": {...}}。|Send {"args": [], "kwargs": {...}}.'
             refusal = errors.InvalidRequest(field="body", problem=problem)
             self._answer(message, self._channel, None, refusal)
             return

@@ -57,7 +57,7 @@ def settle(due_fen: int, tendered: Money, rounding_fen: int) -> Money:
 
 
 def priced(picked: list[Picked], rounding_fen: int) -> list[dict[str, Any]]:
-    """Make the lines of a receipt: rounded once, each with its part of the rounding (R-22, R-23)."""
+    """Make a receipt's lines: each rounded once, with its part of the rounding (R-22, R-23)."""
     totals = [line_total(each.price_fen, each.quantity, each.unit) for each in picked]
     shares = share_out(rounding_fen, totals)
     return [
