@@ -150,6 +150,7 @@ class RabbitMQ:
             "RABBITMQ_PID_FILE": str(self.home / "pid"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.home / "enabled_plugins"),
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_LOG": "-color",
             "RABBITMQ_CONFIG_FILE": str(self.home / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.home / "advanced.config"),
             # With "input allowed" the script becomes the Erlang process instead of watching it:

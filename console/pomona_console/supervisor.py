@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 
 from pomona.identity import Actor, issue
+from pomona_console import given_broker
 from pomona_console.databases import Databases
 from pomona_console.layout import REPORTING, Layout, read_json, write_private
 from pomona_console.postgres import Postgres
@@ -67,7 +68,6 @@ class Supervisor:
         self.tied = tied
         self.temporary = temporary
         self.ports = Ports(read_json(layout.ports) or {})
-        self.amqp_uri = amqp_uri
         self.postgres: Postgres | None = None
         self.rabbitmq: RabbitMQ | None = None
         if amqp_uri is None:
@@ -77,7 +77,7 @@ class Supervisor:
                 password=layout.password("rabbitmq"),
                 log=layout.log("rabbitmq"),
             )
-            self.amqp_uri = self.rabbitmq.uri
+            amqp_uri = self.rabbitmq.uri
         if pg_dsn is None:
             self.postgres = Postgres.below(
                 layout.directory,
@@ -86,6 +86,7 @@ class Supervisor:
                 log=layout.log("postgres"),
             )
             pg_dsn = self.postgres.dsn
+        self.amqp_uri = amqp_uri
         self.databases = Databases(pg_dsn, prefix, layout)
         self.http_ports = {service: self.ports.of(service) for service in services}
         self.children: dict[str, Child] = {}
@@ -119,6 +120,8 @@ class Supervisor:
             self.rabbitmq.prepare()
             self._launch(Child("epmd", self.rabbitmq.start_epmd))
             self._launch(Child("rabbitmq", self.rabbitmq.start))
+        else:
+            given_broker.refuse_if_in_use(self.amqp_uri, self.services)
         if self.postgres:
             self.postgres.prepare()
             self._launch(Child("postgres", self.postgres.start, stop_signal=signal.SIGINT))
@@ -159,7 +162,7 @@ class Supervisor:
 
     def _python(self, module: str, service: str) -> subprocess.Popen[bytes]:
         settings = {
-            "POMONA_AMQP_URI": str(self.amqp_uri),
+            "POMONA_AMQP_URI": self.amqp_uri,
             "POMONA_DATABASE_DSN": self.databases.dsn(service),
             "POMONA_HTTP_PORT": str(self.http_ports[service]),
             "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
@@ -248,6 +251,8 @@ class Supervisor:
                 self.databases.drop(service)
         if self.rabbitmq:
             self.rabbitmq.remove()
+        else:
+            given_broker.forget(self.amqp_uri, self.services)
         shutil.rmtree(self.layout.secrets)
 
     # Telling

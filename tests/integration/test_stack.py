@@ -18,11 +18,13 @@ from amqp.exceptions import AMQPError
 from kombu import Connection
 
 from pomona_console.postgres import hidden_home
-from pomona_console.stack import Stack, temporary_stack
+from pomona_console.stack import Stack, temporary_stack, terminal_for
+from pomona_console.trouble import Trouble
 
 pytestmark = pytest.mark.integration
 
 POMONA = Path(sys.executable).with_name("pomona")
+ALL_DATABASES = "SELECT array_agg(datname ORDER BY datname) FROM pg_database"
 HOLD_SERVERS = """
 import sys, time
 from pathlib import Path
@@ -109,10 +111,17 @@ def test_kill_9_of_the_supervisor_leaves_no_process_behind(holder, tmp_path):
     assert eventually(lambda: processes_of(tmp_path) == [holder.pid])
 
 
-def test_up_starts_everything_once_and_down_stops_everything(tmp_path):
-    first = pomona(tmp_path, "up", "--json")
-    again = pomona(tmp_path, "up", "--json")
-    status = json.loads(pomona(tmp_path, "status", "--json"))
+@pytest.fixture
+def run_directory(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    ask_pomona(tmp_path, "down")
+    shutil.rmtree(hidden_home(tmp_path), ignore_errors=True)
+
+
+def test_up_starts_everything_once_and_down_stops_everything(run_directory):
+    first = pomona(run_directory, "up", "--json")
+    again = pomona(run_directory, "up", "--json")
+    status = json.loads(pomona(run_directory, "status", "--json"))
     victim = next(s for s in status["services"] if s["name"] == "inventory")
     os.kill(victim["pid"], signal.SIGKILL)
 
@@ -122,14 +131,31 @@ def test_up_starts_everything_once_and_down_stops_everything(tmp_path):
         *("orders", "inventory", "crm", "aftersales", "analytics"),
         "reporting",
     }
-    assert eventually(lambda: restarted(tmp_path, victim))
+    assert eventually(lambda: restarted(run_directory, victim))
 
-    pomona(tmp_path, "down")
+    pomona(run_directory, "down")
 
-    assert processes_of(tmp_path) == []
-    stopped = ask_pomona(tmp_path, "status")
+    assert processes_of(run_directory) == []
+    stopped = ask_pomona(run_directory, "status")
     assert stopped.returncode == 1
     assert "make up" in stopped.stderr
+
+
+def test_servers_that_are_given_are_used_and_left_as_they_were(servers, tmp_path, monkeypatch):
+    before = row(servers.admin_dsn, ALL_DATABASES)
+    monkeypatch.setenv("POMONA_AMQP_URI", servers.amqp_uri)
+    monkeypatch.setenv("POMONA_PG_DSN", servers.admin_dsn)
+
+    with temporary_stack(tmp_path) as guest:
+        assert guest.amqp_uri == servers.amqp_uri
+        assert guest.state["postgres"]["pid"] is None
+        with terminal_for(guest, role="head_office") as office:
+            assert office.ask("orders", "list_stores") == {"stores": []}
+        with pytest.raises(Trouble, match="vhost"), temporary_stack(tmp_path / "second"):
+            pass
+
+    assert row(servers.admin_dsn, ALL_DATABASES) == before
+    assert speaks_amqp(servers.amqp_uri)
 
 
 def restarted(directory: Path, victim: dict) -> bool:
