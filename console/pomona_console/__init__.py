@@ -1,1 +1,1 @@
-"""The command line of Pomona: starts the stack, calls it, plays records through it and checks it."""
+"""The command line of Pomona: start the stack, call it, play records through it, check it."""
