@@ -33,7 +33,7 @@ def secrets(deploy: Path, server: Stack, tmp_path_factory: pytest.TempPathFactor
     statements = (deploy / "compose/databases.sql").read_text()
     binaries = find_binaries()
     assert binaries is not None
-    psql = [binaries / "psql", "--no-psqlrc", "--quiet", server.admin_dsn]
+    psql = [str(binaries / "psql"), "--no-psqlrc", "--quiet", server.admin_dsn]
     for _ in range(2):
         here = statements.replace("/run/secrets", str(folder))
         subprocess.run(psql, input=here, text=True, check=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 
 from pomona import metrics
 
@@ -33,11 +33,11 @@ def alerts(rules: list[Rule]) -> dict[str, Rule]:
     return {rule["alert"]: rule for rule in rules if "alert" in rule}
 
 
-def promtool(*arguments: object) -> None:
+def promtool(*arguments: object, stdin: str = "") -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is missing: it is in the package prometheus")
     command = ["promtool", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -85,6 +85,10 @@ def test_every_alert_says_what_it_means_how_urgent_it_is_and_where_to_read_on(
         assert alert["labels"]["severity"] in {"page", "ticket", "none"}
         assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
         assert alert["annotations"]["runbook_url"] == f"docs/runbooks.md#{name.lower()}"
+
+
+def test_every_metric_is_named_and_described_as_prometheus_asks() -> None:
+    promtool("check", "metrics", stdin=generate_latest().decode())
 
 
 def test_every_metric_that_a_rule_reads_is_exported(rules: list[Rule]) -> None:
