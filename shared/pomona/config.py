@@ -33,10 +33,14 @@ class Settings:
         return self.service.partition(".")[0]
 
 
+def service_class_of(service: str) -> str:
+    """Return `module:Class` of a service, which no environment can change."""
+    return str(yaml.safe_load(_config(service))["service"])
+
+
 def settings_of(service: str) -> Settings:
     """Read `<service>/config.yaml`. Raises `Misconfigured`."""
-    text = files(service).joinpath("config.yaml").read_text("utf-8")
-    values = yaml.safe_load(_VARIABLE.sub(_value, text))
+    values = yaml.safe_load(_VARIABLE.sub(_value, _config(service)))
     return Settings(
         service=values["service"],
         amqp=values["amqp"],
@@ -47,6 +51,10 @@ def settings_of(service: str) -> Settings:
         max_workers=int(values["max_workers"]),
         log_level=str(values["log_level"]).upper(),
     )
+
+
+def _config(service: str) -> str:
+    return files(service).joinpath("config.yaml").read_text("utf-8")
 
 
 def _value(match: re.Match[str]) -> str:

@@ -120,6 +120,7 @@ class Call:
         self.spine = spine
         self._kwargs = kwargs
         self._headers = headers
+        self.caller = ""
         self._deadline = time.monotonic() + _seconds_left(headers)
         self.correlation_id = str(headers.get("nameko.correlation_id") or "")[:64]
 
@@ -209,6 +210,7 @@ class Call:
         except errors.Unauthenticated:
             metrics.authz_denied.labels("unauthenticated").inc()
             raise
+        self.caller = actor.id
         if actor.role not in self.contract.roles:
             metrics.authz_denied.labels("role").inc()
             raise errors.Forbidden
@@ -356,6 +358,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             log.info(
                 "call",
                 method=method,
+                caller=call.caller,
                 outcome=outcome if refusal is None else refusal.code,
                 command_id=_printable(body["kwargs"].get("command_id")),
                 correlation_id=call.correlation_id,

@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from pomona import eventstore, inbox
 from pomona.application import Application
-from pomona.config import settings_of
+from pomona.config import service_class_of, settings_of
 from pomona.eventstore import environment
 from pomona.host import Host, Reader
 
@@ -17,7 +17,7 @@ LOCK = "pomona.migrate"
 
 def migrate(service: str, dsn: str) -> None:
     """Create what is missing in the service's database, one migration at a time."""
-    module, _, name = settings_of(service).service.partition(":")
+    module, _, name = service_class_of(service).partition(":")
     cls = getattr(importlib.import_module(module), name)
     (host,) = [found for found in vars(cls).values() if isinstance(found, Host | Reader)]
     with psycopg.connect(dsn, autocommit=True) as connection:

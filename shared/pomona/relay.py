@@ -1,6 +1,7 @@
 """The relay: from the event store to the broker, in order, each event at least once."""
 
 import threading
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -8,6 +9,7 @@ from psycopg.rows import dict_row
 
 from pomona import metrics
 from pomona.broker import ConnectionLost, Publisher, is_fatal
+from pomona.envelope import Envelope
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor
 from pomona.journal import logger
@@ -57,6 +59,7 @@ class Relay:
                 log.warning("relay_interrupted", error=type(error).__name__)
             finally:
                 self.leading = False
+                _measure(0, None)
             self._stopping.wait(RETRY_SECONDS)
 
     def _lead(self, connection: psycopg.Connection[dict[str, Any]]) -> bool:
@@ -67,28 +70,34 @@ class Relay:
         return self.leading
 
     def _relay(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
-        with (
-            connection.cursor() as cursor,
-            Publisher(self._amqp_uri, self._log.service) as publisher,
-        ):
+        with connection.cursor() as cursor:
             position = self._position(cursor)
-            log.info("relay_leads", position=position)
-            while not self._stopping.is_set():
-                self._wake.clear()
-                envelopes = self._log.after(cursor, position, WINDOW)
-                if not envelopes:
-                    metrics.outbox_pending.set(0)
-                    metrics.outbox_oldest_pending.set(0)
-                    publisher.keep_alive()
-                    self._wake.wait(IDLE_SECONDS)
-                    continue
-                metrics.outbox_pending.set(self._log.count_after(cursor, position))
+            # measured before the broker is there: a broker that is away must show
+            self._next(cursor, position)
+            with Publisher(self._amqp_uri, self._log.service) as publisher:
+                log.info("relay_leads", position=position)
+                self._publish(cursor, publisher, position)
+
+    def _publish(self, cursor: Cursor, publisher: Publisher, position: int) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            envelopes = self._next(cursor, position)
+            if envelopes:
                 publisher.publish(envelopes)
                 position = envelopes[-1].position
                 cursor.execute(
                     "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)
                 )
                 metrics.event_store_position.set(position)
+            else:
+                publisher.keep_alive()
+                self._wake.wait(IDLE_SECONDS)
+
+    def _next(self, cursor: Cursor, position: int) -> list[Envelope]:
+        envelopes = self._log.after(cursor, position, WINDOW)
+        pending = self._log.count_after(cursor, position) if envelopes else 0
+        _measure(pending, envelopes[0] if envelopes else None)
+        return envelopes
 
     def _position(self, cursor: Cursor) -> int:
         cursor.execute(
@@ -98,3 +107,9 @@ class Relay:
         )
         row = cursor.fetchone()
         return int(row["position"]) if row else 0
+
+
+def _measure(pending: int, oldest: Envelope | None) -> None:
+    metrics.outbox_pending.set(pending)
+    since = datetime.fromisoformat(oldest.time).timestamp() if oldest is not None else 0
+    metrics.outbox_oldest_pending.set(since)
