@@ -23,10 +23,15 @@ class BrokenPage(InvalidRequest):
 
 @dataclass(frozen=True)
 class Key:
-    """A column, never empty, that takes part in the order of the rows."""
+    """A column that takes part in the order of the rows; where it is empty, `empty` stands in."""
 
     column: str
     read: Callable[[Any], Any]
+    empty: str | None = None
+
+    @property
+    def order(self) -> str:
+        return f"coalesce({self.column}, '{self.empty}')" if self.empty else self.column
 
 
 def day(value: Any) -> date:
@@ -43,7 +48,7 @@ def page(
     after: str | None,
 ) -> tuple[list[Row], str | None]:
     """Return at most `limit` rows of a select in the order of its keys, and where to go on."""
-    order = ", ".join(key.column for key in keys)
+    order = ", ".join(key.order for key in keys)
     named = dict(given)
     beyond = ""
     if after is not None:
@@ -62,7 +67,8 @@ def page(
 
 
 def sealed(row: Row, keys: Sequence[Key]) -> str:
-    return urlsafe_b64encode(orjson.dumps([row[key.column] for key in keys])).decode()
+    values = [key.empty if row[key.column] is None else row[key.column] for key in keys]
+    return urlsafe_b64encode(orjson.dumps(values)).decode()
 
 
 def opened(after: str, keys: Sequence[Key]) -> list[Any]:

@@ -24,13 +24,13 @@ SALES_BY = {
     "channel": ("channel", CHANNEL),
     "product": ("product_id, product", PRODUCT_ID),
 }
-NO_SUPPLIER = "coalesce(supplier_id, '00000000-0000-0000-0000-000000000000')"
+NOBODY = "00000000-0000-0000-0000-000000000000"
 CLAIMS_BY = {
     "store": ("store_id", STORE_ID),
     "reason": ("reason", Key("reason", str)),
     "kind": ("kind", Key("kind", str)),
     "product": ("product_id, product", PRODUCT_ID),
-    "supplier": ("supplier_id, supplier", Key(NO_SUPPLIER, UUID)),
+    "supplier": ("supplier_id, supplier", Key("supplier_id", UUID, empty=NOBODY)),
 }
 
 
