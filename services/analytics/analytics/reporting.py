@@ -482,7 +482,7 @@ LEFT JOIN stock_level v
         """
 SELECT c.store_id, c.claim_id, (c.opened_at AT TIME ZONE coalesce(o.zone, 'UTC'))::date,
   c.opened_at, c.due_at, c.order_id, c.line_no, coalesce(p.name, c.product_id::text), c.unit,
-  c.channel, c.reason, c.kind, c.priority, c.quantity, c.claimed_fen, 
+  c.channel, c.reason, c.kind, c.priority, c.quantity, c.claimed_fen,
   coalesce(d.outcome, CASE WHEN e.claim_id IS NULL THEN 'open' ELSE 'withdrawn' END),
   d.clause, d.decided_at, coalesce(d.amount_fen, 0),
   coalesce((SELECT sum(amount_fen) FROM refund r WHERE r.claim_id = c.claim_id), 0)::bigint,
