@@ -119,7 +119,8 @@ def _request(given: str) -> dict[str, Any]:
     return request
 
 
-def _told(refused: Refused) -> Trouble:
+def _told(refused: Refused) -> click.ClickException:
     where = f" [{refused.field}]" if refused.field else ""
-    sentence = f"{refused.code}{where}: {refused.message} ({refused.correlation_id})"
-    return Trouble(sentence, sentence)
+    return click.ClickException(
+        f"{refused.code}{where}: {refused.message} ({refused.correlation_id})"
+    )
