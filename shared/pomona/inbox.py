@@ -185,15 +185,17 @@ class Inbox:
         run: list[Envelope] = []
         position = self.position
         for envelope in sorted(envelopes, key=lambda arrived: arrived.position):
-            if envelope.position <= position:
-                metrics.message_duplicates.labels(self.source).inc()
-                continue
             if envelope.previous > position:
                 self._apply_run(run)
                 run = []
                 metrics.inbox_gaps.labels(self.source).inc()
                 log.info("inbox_gap", source=self.source, after=position, upto=envelope.previous)
                 self._refill(upto=envelope.previous)
+                position = self.position
+            # the log may have given this very event, and those that wait behind it
+            if envelope.position <= position:
+                metrics.message_duplicates.labels(self.source).inc()
+                continue
             run.append(envelope)
             position = envelope.position
         self._apply_run(run)
