@@ -340,7 +340,60 @@ def test_an_id_is_used_once(shop: Shop) -> None:
         shop.do("register_supplier", supplier_id=SUPPLIER, name="别家", code="X1")
     with pytest.raises(Refusal, match="another supplier"):
         shop.do("register_supplier", supplier_id=uuid4(), name="别家", code="HL01")
-    assert shop.lots() == {lot: 990}
+    receipt: dict[str, Any] = {
+        "product_id": MANDARINS,
+        "supplier_id": SUPPLIER,
+        "goods_cost_fen": 0,
+    }
+    with pytest.raises(Refusal, match="already"):
+        shop.do(
+            "receive_goods",
+            lot_id=lot,
+            quantity=1,
+            origin="四川",
+            business_date="2026-11-21",
+            **receipt,
+        )
+    transfer: dict[str, Any] = {
+        "transfer_id": uuid4(),
+        "to_store_id": OTHER_STORE,
+        "product_id": MANDARINS,
+        "quantity": 90,
+        "business_date": "2026-11-21",
+    }
+    shop.do("send_transfer", **transfer)
+    with pytest.raises(Refusal, match="already"):
+        shop.do("send_transfer", **transfer)
+    assert shop.lots() == {lot: 900}
+
+
+def test_what_nobody_has_seen_is_answered_with_nothing_or_refused(shop: Shop) -> None:
+    never_seen = shop.ask("stock_of", product_id=MELONS)
+    assert (never_seen["product"], never_seen["on_hand"], never_seen["lots"]) == ("哈密瓜", 0, [])
+    assert never_seen.keys() == stocked_keys(shop)
+
+    with pytest.raises(NotFound, match="lot_id"):
+        shop.ask("get_lot", lot_id=uuid4())
+    with pytest.raises(NotFound, match="transfer_id"):
+        shop.do("receive_transfer", transfer_id=uuid4(), business_date="2026-11-21")
+    with pytest.raises(Refusal, match="store_id"):
+        shop.ask("list_stock", at=None)
+
+
+def stocked_keys(shop: Shop) -> Any:
+    shop.receive(1, "2026-11-25")
+    return shop.ask("stock_of", product_id=MANDARINS).keys()
+
+
+@pytest.mark.feature("INV-12")
+def test_suppliers_are_listed_by_code(shop: Shop) -> None:
+    other = uuid4()
+    shop.do("register_supplier", supplier_id=other, name="蒲江果业", code="AA01")
+
+    listed = shop.ask("list_suppliers", at=None)["suppliers"]
+
+    assert [supplier["code"] for supplier in listed] == ["AA01", "HL01"]
+    assert listed[0] == {"supplier_id": str(other), "code": "AA01", "name": "蒲江果业"}
 
 
 def test_a_busy_stock_comes_back_from_its_snapshot(shop: Shop, dsn: str) -> None:

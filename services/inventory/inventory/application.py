@@ -42,7 +42,7 @@ class Inventory(Application):
     def receive_goods(self, c: Command) -> dict[str, Any]:
         r = c.request
         store_id = self._store_of(c)
-        unit = self._unit_of(r["product_id"])
+        unit = self._product(r["product_id"]).unit
         if self.get(Supplier, r["supplier_id"]) is None:
             raise errors.UnknownSupplier
         if self.get(Lot, r["lot_id"]) is not None:
@@ -81,7 +81,7 @@ class Inventory(Application):
         with self.reading() as cursor:
             if views.shrinkage_recorded(cursor, r["shrinkage_id"]):
                 raise errors.ShrinkageAlreadyRecorded
-        stock = self.stock(self._store_of(c), r["product_id"], self._unit_of(r["product_id"]))
+        stock = self.stock(self._store_of(c), r["product_id"], self._product(r["product_id"]).unit)
         parts = stock.shrink(
             r["shrinkage_id"], r["reason"], r["quantity"], r["lot_id"], r["business_date"]
         )
@@ -90,7 +90,7 @@ class Inventory(Application):
 
     def set_reorder_point(self, c: Command) -> dict[str, Any]:
         r = c.request
-        stock = self.stock(self._store_of(c), r["product_id"], self._unit_of(r["product_id"]))
+        stock = self.stock(self._store_of(c), r["product_id"], self._product(r["product_id"]).unit)
         stock.set_reorder_point(r["reorder_point"], r["business_date"])
         return self.commit(c, stock, answer={"stock_id": str(stock.id), "low": stock.low})
 
@@ -98,7 +98,7 @@ class Inventory(Application):
         r = c.request
         from_store_id, to_store_id = self._store_of(c), r["to_store_id"]
         self._know_store(to_store_id, "to_store_id")
-        unit = self._unit_of(r["product_id"])
+        unit = self._product(r["product_id"]).unit
         if self.get(Transfer, r["transfer_id"]) is not None:
             raise errors.TransferAlreadySent
         here = self.stock(from_store_id, r["product_id"], unit)
@@ -125,7 +125,7 @@ class Inventory(Application):
         on = c.request["business_date"]
         transfer.receive(c.store_id or transfer.to_store_id, on)
         stock = self.stock(
-            transfer.to_store_id, transfer.product_id, self._unit_of(transfer.product_id)
+            transfer.to_store_id, transfer.product_id, self._product(transfer.product_id).unit
         )
         with self.reading() as cursor:
             lots = views.arriving(cursor, transfer.lots)
@@ -137,10 +137,10 @@ class Inventory(Application):
 
     def stock_of(self, q: Question) -> dict[str, Any]:
         store_id, product_id = self._store_of(q), q.request["product_id"]
-        unit = self._unit_of(product_id)
+        product = self._product(product_id)
         with self.reading() as cursor:
             found = views.stock_of(cursor, store_id, product_id)
-        return found or views.nothing_of(store_id, product_id, unit)
+        return found or views.nothing_of(store_id, product_id, product)
 
     def list_stock(self, q: Question) -> dict[str, Any]:
         store_id = self._store_of(q)
@@ -176,9 +176,9 @@ class Inventory(Application):
             if not views.store_exists(cursor, store_id):
                 raise errors.UnknownStore(field)
 
-    def _unit_of(self, product_id: UUID) -> Unit:
+    def _product(self, product_id: UUID) -> views.Product:
         with self.reading() as cursor:
-            unit = views.unit_of(cursor, product_id)
-        if unit is None:
+            product = views.product(cursor, product_id)
+        if product is None:
             raise errors.UnknownProduct
-        return unit
+        return product

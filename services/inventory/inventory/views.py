@@ -1,5 +1,6 @@
 """What inventory remembers for looking up: the tables, and the questions that they answer."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -72,6 +73,13 @@ CREATE TABLE IF NOT EXISTS shrinkages (
 );
 """
 
+
+@dataclass(frozen=True)
+class Product:
+    name: str
+    unit: Unit
+
+
 _STOCK = """
 SELECT s.stock_id, s.store_id, s.product_id, p.name AS product, s.unit, s.shortfall, s.incoming,
        s.reorder_point, s.low, COALESCE(sum(l.on_hand), 0)::bigint AS on_hand,
@@ -92,10 +100,10 @@ def store_exists(cursor: Cursor, store_id: UUID) -> bool:
     return cursor.fetchone() is not None
 
 
-def unit_of(cursor: Cursor, product_id: UUID) -> Unit | None:
-    cursor.execute("SELECT unit FROM products WHERE product_id = %s", (product_id,))
+def product(cursor: Cursor, product_id: UUID) -> Product | None:
+    cursor.execute("SELECT name, unit FROM products WHERE product_id = %s", (product_id,))
     row = cursor.fetchone()
-    return row["unit"] if row else None
+    return Product(**row) if row else None
 
 
 def supplier_with_code(cursor: Cursor, code: str) -> bool:
@@ -146,13 +154,14 @@ def stock_of(cursor: Cursor, store_id: UUID, product_id: UUID) -> dict[str, Any]
     return _plain(row) if row else None
 
 
-def nothing_of(store_id: UUID, product_id: UUID, unit: Unit) -> dict[str, Any]:
+def nothing_of(store_id: UUID, product_id: UUID, product: Product) -> dict[str, Any]:
     """Return what a store has of a product that it never saw."""
     return {
         "stock_id": str(Stock.create_id(store_id, product_id)),
         "store_id": str(store_id),
         "product_id": str(product_id),
-        "unit": unit,
+        "product": product.name,
+        "unit": product.unit,
         "shortfall": 0,
         "incoming": 0,
         "reorder_point": None,
