@@ -1,7 +1,7 @@
 """What hosts an application inside a nameko service: event store, relay, inboxes, health."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -20,14 +20,14 @@ from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.fields import RequestSchema, Whole
 from pomona.identity import Identities
-from pomona.inbox import Apply, Inbox, Settlement
+from pomona.inbox import Apply, Inbox
+from pomona.ledger import Ledger, Reading, Settlement
 from pomona.relay import Relay
 from pomona.terminal import LogOf, Terminal
 
 React = Callable[[Any, Any], Iterable[Aggregate]]
 Remember = Callable[[Any, Cursor], None]
 RememberBatch = Callable[[Sequence[Envelope], Cursor], None]
-Reading = Callable[[], AbstractContextManager[Cursor]]
 
 LONGEST_PAGE = 1000
 
@@ -89,7 +89,7 @@ class Spine:
                 service=self.service,
                 source=source,
                 amqp_uri=self.settings.amqp,
-                reading=self._reading,
+                ledger=Ledger(source, self._reading),
                 apply=apply,
                 log_of_source=LogOf(Terminal(self.settings.amqp, token), source),
                 window=window,

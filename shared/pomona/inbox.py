@@ -4,8 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Protocol
 
 import amqp
@@ -21,85 +20,21 @@ from pomona import metrics
 from pomona.broker import ConnectionLost, Consumer, body_of, fits, is_fatal
 from pomona.envelope import Envelope, Malformed, unseal
 from pomona.errors import NotYet, Refused
-from pomona.eventstore import Cursor
 from pomona.journal import logger
+from pomona.ledger import Advance, Ledger, Parked, PositionMoved, Settlement, Unpark
 from pomona.wire import Undecodable
 
 log = logger(__name__)
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS inbox (
-    source     text PRIMARY KEY,
-    position   bigint NOT NULL
-);
-CREATE TABLE IF NOT EXISTS parked (
-    source     text NOT NULL,
-    position   bigint NOT NULL,
-    subject    text NOT NULL,
-    envelope   bytea NOT NULL,
-    error      text NOT NULL,
-    attempts   integer NOT NULL,
-    parked_at  timestamptz NOT NULL,
-    retry_at   timestamptz NOT NULL,
-    PRIMARY KEY (source, position)
-);
-"""
 
 PAUSES = (0.05, 0.2, 0.5)  # seconds between the tries before an event is parked
 CONFLICT_TRIES = 20
 PULSE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 60
 REFILL = 500
 
 DatabaseLost = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError)
 
-
-class PositionMoved(Exception):  # noqa: N818 - somebody else was faster
-    """The inbox does not stand where this reader thought: another replica applied the event."""
-
-
-class Settlement(Protocol):
-    """How an applied event is marked as applied, in the transaction of its effect."""
-
-    def settle(self, cursor: Cursor) -> None: ...
-
-
-@dataclass(frozen=True)
-class Advance:
-    """The inbox moves from one position to a later one."""
-
-    source: str
-    expected: int
-    position: int
-
-    def settle(self, cursor: Cursor) -> None:
-        cursor.execute(
-            "UPDATE inbox SET position = %s WHERE source = %s AND position = %s RETURNING position",
-            (self.position, self.source, self.expected),
-        )
-        if cursor.fetchone() is None:
-            raise PositionMoved
-
-
-@dataclass(frozen=True)
-class Unpark:
-    """A parked event leaves the table."""
-
-    source: str
-    position: int
-
-    def settle(self, cursor: Cursor) -> None:
-        cursor.execute(
-            "DELETE FROM parked WHERE source = %s AND position = %s RETURNING position",
-            (self.source, self.position),
-        )
-        if cursor.fetchone() is None:
-            raise PositionMoved
-
-
 Apply = Callable[[Sequence[Envelope], Settlement], None]
-Reading = Callable[[], AbstractContextManager[Cursor]]
 
 
 class Source(Protocol):
@@ -123,7 +58,7 @@ class Inbox:
         service: str,
         source: str,
         amqp_uri: str,
-        reading: Reading,
+        ledger: Ledger,
         apply: Apply,
         log_of_source: Source,
         window: int = 1,
@@ -132,7 +67,7 @@ class Inbox:
         self.service = service
         self.source = source
         self._amqp_uri = amqp_uri
-        self._reading = reading
+        self._ledger = ledger
         self._apply = apply
         self._log = log_of_source
         self._window = window
@@ -158,7 +93,13 @@ class Inbox:
                 self._read()
             except PositionMoved:
                 log.info("inbox_moved", source=self.source)
-            except (*ConnectionLost, *DatabaseLost, PersistenceError, psycopg.Error) as error:
+            except (
+                *ConnectionLost,
+                *DatabaseLost,
+                PersistenceError,
+                psycopg.Error,
+                Refused,
+            ) as error:
                 if is_fatal(error):
                     raise
                 log.warning("inbox_interrupted", source=self.source, error=type(error).__name__)
@@ -167,7 +108,7 @@ class Inbox:
                 self._set_connected(False)
 
     def _read(self) -> None:
-        self._load()
+        self.load()
         consumer = Consumer(self._amqp_uri, self.service, self.source, max(self._window, 20))
         try:
             self._set_connected(True)
@@ -272,15 +213,7 @@ class Inbox:
                 return
 
     def _park(self, envelope: Envelope, reason: str) -> None:
-        advance = Advance(self.source, self.position, envelope.position)
-        with self._reading() as cursor, cursor.connection.transaction():
-            cursor.execute(
-                "INSERT INTO parked (source, position, subject, envelope, error, attempts,"
-                " parked_at, retry_at)"
-                " VALUES (%s, %s, %s, %s, %s, 0, now(), now() + interval '1s')",
-                (self.source, envelope.position, envelope.subject, envelope.raw, reason),
-            )
-            advance.settle(cursor)
+        self._ledger.park(envelope, Advance(self.source, self.position, envelope.position), reason)
         self.position = envelope.position
         metrics.inbox_position.labels(self.source).set(self.position)
         metrics.messages_handled.labels(self.source, "parked").inc()
@@ -289,33 +222,22 @@ class Inbox:
         log.warning("event_parked", source=self.source, position=envelope.position, reason=reason)
 
     def _retry_parked(self) -> None:
-        """Try the oldest parked event of each subject whose time has come."""
-        with self._reading() as cursor:
-            cursor.execute(
-                "SELECT DISTINCT ON (subject) position, subject, envelope, attempts,"
-                " retry_at <= now() AS due FROM parked WHERE source = %s"
-                " ORDER BY subject, position",
-                (self.source,),
-            )
-            heads = [row for row in cursor.fetchall() if row["due"]]
-        for row in sorted(heads, key=lambda head: int(head["position"])):
-            envelope = unseal(bytes(row["envelope"]))
-            try:
-                self._apply([envelope], Unpark(self.source, row["position"]))
-            except (*DatabaseLost, PositionMoved, IntegrityError):
-                continue
-            except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
-                pause = min(2 ** (row["attempts"] + 1), LONGEST_RETRY_SECONDS)
-                with self._reading() as cursor:
-                    cursor.execute(
-                        "UPDATE parked SET attempts = attempts + 1, error = %s,"
-                        " retry_at = now() + make_interval(secs => %s)"
-                        " WHERE source = %s AND position = %s",
-                        (_reason(error), pause, self.source, row["position"]),
-                    )
-            else:
-                metrics.messages_handled.labels(self.source, "applied").inc()
-        self._load_parked()
+        """Try parked events whose time has come, the oldest of each subject first."""
+        while sum(self._retry(parked) for parked in self._ledger.due()):
+            pass  # each one that went through lets the next of its subject be tried
+        self._count_parked()
+
+    def _retry(self, parked: Parked) -> bool:
+        envelope = parked.envelope
+        try:
+            self._apply([envelope], Unpark(self.source, envelope.position))
+        except (*DatabaseLost, PositionMoved):
+            return False
+        except Exception as error:  # noqa: BLE001 - it stays parked, with its newest reason
+            self._ledger.postpone(parked, _reason(error))
+            return False
+        metrics.messages_handled.labels(self.source, "applied").inc()
+        return True
 
     def _pulse(self, *, idle: bool) -> None:
         """Now and then: measure the lag, heal what the broker lost, try parked events again."""
@@ -351,22 +273,14 @@ class Inbox:
         log.warning("event_unreadable", source=self.source, reason=reason)
         return None
 
-    def _load(self) -> None:
-        with self._reading() as cursor:
-            cursor.execute(
-                "INSERT INTO inbox (source, position) VALUES (%s, 0) ON CONFLICT DO NOTHING",
-                (self.source,),
-            )
-            cursor.execute("SELECT position FROM inbox WHERE source = %s", (self.source,))
-            row = cursor.fetchone()
-        self.position = int(row["position"]) if row else 0
+    def load(self) -> None:
+        """Learn where we stand: another replica may have moved on."""
+        self.position = self._ledger.position()
         metrics.inbox_position.labels(self.source).set(self.position)
-        self._load_parked()
+        self._count_parked()
 
-    def _load_parked(self) -> None:
-        with self._reading() as cursor:
-            cursor.execute("SELECT subject FROM parked WHERE source = %s", (self.source,))
-            self._parked = Counter(row["subject"] for row in cursor.fetchall())
+    def _count_parked(self) -> None:
+        self._parked = self._ledger.parked()
         metrics.parked_events.labels(self.source).set(self._parked.total())
 
     def _set_connected(self, connected: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from pomona import eventstore, inbox
+from pomona import eventstore, ledger
 from pomona.application import Application
 from pomona.config import service_class_of, settings_of
 from pomona.eventstore import environment
@@ -22,7 +22,7 @@ def migrate(service: str, dsn: str) -> None:
     (host,) = [found for found in vars(cls).values() if isinstance(found, Host | Reader)]
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (LOCK,))
-        connection.execute(inbox.SCHEMA)
+        connection.execute(ledger.SCHEMA)
         if isinstance(host, Host):
             connection.execute(eventstore.SCHEMA)
             _make_event_tables(host.application_class, dsn)
