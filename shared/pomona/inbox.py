@@ -197,12 +197,13 @@ class Inbox:
                 self._settle([envelope])
             except (*DatabaseLost, PositionMoved):
                 raise
-            except IntegrityError:
+            except IntegrityError as error:
                 # a command changed the same aggregate meanwhile: load it again
                 conflicts += 1
                 metrics.append_conflicts.inc()
                 if conflicts > CONFLICT_TRIES:
-                    raise
+                    self._park(envelope, _reason(error))
+                    return
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the rest
                 pause = next(pauses, None)
                 if pause is None:
