@@ -79,9 +79,12 @@ class Id(fields.Field[UUID]):
         if not isinstance(value, str) or len(value) != 36:  # noqa: PLR2004 - canonical length
             raise self.make_error("invalid")
         try:
-            return UUID(value)
+            uuid = UUID(value)
         except ValueError:
             raise self.make_error("invalid") from None
+        if str(uuid) != value.lower():  # as with braces, urn: or full-width digits
+            raise self.make_error("invalid")
+        return uuid
 
     def _serialize(
         self, value: UUID | str | None, attr: str | None, obj: Any, **kwargs: Any
@@ -180,7 +183,8 @@ class Day(fields.Field[date]):
             day = date.fromisoformat(value)
         except ValueError:
             raise self.make_error("invalid") from None
-        if not 2000 <= day.year <= 2100:  # noqa: PLR2004 - the century of fruit shops
+        # what is no YYYY-MM-DD may still be a date to Python: 2026-W47-6
+        if day.isoformat() != value or not 2000 <= day.year <= 2100:  # noqa: PLR2004 - the century of fruit shops
             raise self.make_error("invalid")
         return day
 
@@ -211,12 +215,13 @@ class Text(fields.Field[str]):
         del attr, data, kwargs
         if not isinstance(value, str):
             raise self.make_error("invalid")
-        if not self.min <= len(value) <= self.max:
+        text = unicodedata.normalize("NFC", value)
+        if not self.min <= len(text) <= self.max:
             raise self.make_error("length", min=self.min, max=self.max)
         # Cc control, Cf format (bidi overrides, zero width), Cs surrogate, Co private, Cn unknown
-        if any(unicodedata.category(character)[0] == "C" for character in value):
+        if any(unicodedata.category(character)[0] == "C" for character in text):
             raise self.make_error("characters")
-        return unicodedata.normalize("NFC", value)
+        return text
 
     def _serialize(self, value: str | None, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         del attr, obj, kwargs
