@@ -209,7 +209,8 @@ def test_a_cancelled_order_puts_everything_back_where_it_came_from(shop: Shop) -
     assert shop.lots() == {old: 999, new: 500}
 
 
-@pytest.mark.feature("AFT-10", "INV-10")
+@pytest.mark.feature("AFT-10")
+@pytest.mark.feature("INV-10")
 def test_a_claim_is_counted_on_every_lot_of_the_line(shop: Shop) -> None:
     old = shop.receive(300, "2026-11-22")
     new = shop.receive(2000, "2026-11-25")
@@ -232,7 +233,8 @@ def test_a_claim_waits_for_the_sale_it_is_about(shop: Shop) -> None:
         shop.hear(GoodsTakenBack(uuid4(), order, 2, 50, "discard", DAY))
 
 
-@pytest.mark.feature("INV-17", "AFT-09")
+@pytest.mark.feature("INV-17")
+@pytest.mark.feature("AFT-09")
 def test_goods_of_a_claim_are_booked_back_and_disposed_of(shop: Shop) -> None:
     lot = shop.receive(500, "2026-11-22")
     order = shop.sell((MANDARINS, 600))

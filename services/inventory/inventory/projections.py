@@ -152,12 +152,17 @@ def note_the_level(event: Any, cursor: Cursor) -> None:
 def _balance(cursor: Cursor, stock_id: UUID, parts: Iterable[Mapping[str, Any]]) -> None:
     """Write what is left of each lot; a lot with nothing left leaves the table."""
     for part in parts:
-        cursor.execute(
-            "INSERT INTO stock_lots (stock_id, lot_id, on_hand) VALUES (%s, %s, %s)"
-            " ON CONFLICT (stock_id, lot_id) DO UPDATE SET on_hand = EXCLUDED.on_hand",
-            (stock_id, UUID(part["lot_id"]), part["on_hand"]),
-        )
-    cursor.execute("DELETE FROM stock_lots WHERE stock_id = %s AND on_hand = 0", (stock_id,))
+        if part["on_hand"]:
+            cursor.execute(
+                "INSERT INTO stock_lots (stock_id, lot_id, on_hand) VALUES (%s, %s, %s)"
+                " ON CONFLICT (stock_id, lot_id) DO UPDATE SET on_hand = EXCLUDED.on_hand",
+                (stock_id, UUID(part["lot_id"]), part["on_hand"]),
+            )
+        else:
+            cursor.execute(
+                "DELETE FROM stock_lots WHERE stock_id = %s AND lot_id = %s",
+                (stock_id, UUID(part["lot_id"])),
+            )
 
 
 def _add(cursor: Cursor, stock_id: UUID, *, shortfall: int = 0, incoming: int = 0) -> None:

@@ -55,7 +55,7 @@ def test_goods_past_their_date_are_not_received():
     assert refusal.value.field == "best_before"
 
 
-@pytest.mark.feature("AFT-11")
+@pytest.mark.feature("AFT-10")
 def test_each_claim_raises_the_counter_of_the_lot():
     lot = receive(None, None)
 

@@ -157,7 +157,8 @@ def test_more_than_there_is_cannot_be_lost(stock, lot, quantity, refusal):
     assert happened(stock) == []
 
 
-@pytest.mark.feature("INV-17", "AFT-09")
+@pytest.mark.feature("INV-17")
+@pytest.mark.feature("AFT-09")
 def test_goods_taken_back_are_booked_back_in_proportion_and_disposed_of_at_once(stock):
     claim = uuid4()
     stock.sell(uuid4(), {1: 1500}, TODAY)
