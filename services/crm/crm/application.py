@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -95,11 +94,8 @@ class Crm(Application):
 
 
 def _told(request: Mapping[str, Any]) -> dict[str, str | None]:
-    """Take what a person tells about themselves out of a request, as text."""
+    """Take what a person tells about themselves out of a request."""
     told = {field: request[field] for field in PERSONAL if field in request}
     if "phone" in told:
         told["phone"] = normalised_phone(told["phone"])
-    return {
-        field: value.isoformat() if isinstance(value, date) else value
-        for field, value in told.items()
-    }
+    return told

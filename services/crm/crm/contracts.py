@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from marshmallow import post_load
+from marshmallow import ValidationError, post_load
 
 from crm.domain.customer import Customer
 from crm.domain.loyalty import LoyaltyAccount
@@ -25,6 +25,9 @@ from pomona.fields import (
     Text,
     Whole,
 )
+
+EARLIEST_BIRTH_YEAR = 1900
+
 
 # --- what we tell: ids, days and points, never anything about a person ---------------------------
 
@@ -165,11 +168,21 @@ CONSUMED = (
 # --- what we can be asked -----------------------------------------------------------------------
 
 
+def must_be_a_birthday(told: str) -> None:
+    """Accept the days on which people who live today can have been born."""
+    try:
+        born = date.fromisoformat(told)
+    except ValueError:
+        born = date.min
+    if born.isoformat() != told or born.year < EARLIEST_BIRTH_YEAR:
+        raise ValidationError("需要出生日期，例如 1990-05-17。|Give a date such as 1990-05-17.")
+
+
 class RegisterCustomer(RequestSchema):
     customer_id = Id(required=True)
     name = Text(required=True)
     phone = Text(required=True, max=30)
-    birthday = Day()
+    birthday = Text(max=10, validate=must_be_a_birthday)
     address = Text(max=200)
 
 
@@ -177,7 +190,7 @@ class CorrectCustomer(RequestSchema):
     customer_id = Id(required=True)
     name = Text()
     phone = Text(max=30)
-    birthday = Day(allow_none=True)
+    birthday = Text(max=10, validate=must_be_a_birthday, allow_none=True)
     address = Text(max=200, allow_none=True)
 
 

@@ -67,6 +67,8 @@ def test_points_are_earned_on_the_net_of_the_lines() -> None:
         ({"phone": 13800138000}, "phone"),
         ({"name": "x" * 101}, "name"),
         ({"birthday": "1990-02-30"}, "birthday"),
+        ({"birthday": "19900228"}, "birthday"),
+        ({"birthday": "1899-12-31"}, "birthday"),
         ({"vip": True}, "vip"),
     ],
 )
