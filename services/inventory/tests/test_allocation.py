@@ -43,7 +43,7 @@ def lying(on_hand: int, best_before: date | None, hour: int = 0) -> LyingLot:
 
 
 @pytest.mark.feature("INV-09")
-def test_what_expires_first_goes_first_then_what_arrived_first_and_undated_lots_last():
+def test_what_expires_first_goes_first_then_what_arrived_first_and_undated_lots_last() -> None:
     shelf = {
         "undated": lying(1, None, 0),
         "late": lying(1, TODAY + timedelta(days=2), 0),
@@ -55,7 +55,7 @@ def test_what_expires_first_goes_first_then_what_arrived_first_and_undated_lots_
 
 
 @pytest.mark.feature("INV-09")
-def test_a_sale_is_assumed_to_have_taken_expired_lots_last():
+def test_a_sale_is_assumed_to_have_taken_expired_lots_last() -> None:
     shelf = {
         "expired": lying(1, TODAY - timedelta(days=1)),
         "last day": lying(1, TODAY),
@@ -67,7 +67,9 @@ def test_a_sale_is_assumed_to_have_taken_expired_lots_last():
 
 
 @given(shelves, st.integers(0, 40_000))
-def test_an_allocation_takes_what_is_asked_or_all_there_is(shelf, quantity):
+def test_an_allocation_takes_what_is_asked_or_all_there_is(
+    shelf: dict[str, LyingLot], quantity: int
+) -> None:
     left = balances(shelf)
 
     parts = allocate(quantity, first_expired_first_out(shelf), left)
@@ -80,7 +82,9 @@ def test_an_allocation_takes_what_is_asked_or_all_there_is(shelf, quantity):
 
 
 @given(shelves, st.integers(1, 40_000))
-def test_no_lot_is_begun_before_those_ahead_of_it_are_empty(shelf, quantity):
+def test_no_lot_is_begun_before_those_ahead_of_it_are_empty(
+    shelf: dict[str, LyingLot], quantity: int
+) -> None:
     order = as_sold(shelf, TODAY)
 
     parts = allocate(quantity, order, balances(shelf))
@@ -90,7 +94,7 @@ def test_no_lot_is_begun_before_those_ahead_of_it_are_empty(shelf, quantity):
 
 
 @given(shelves, st.integers(1, 40_000))
-def test_a_pick_is_exact_or_refused(shelf, quantity):
+def test_a_pick_is_exact_or_refused(shelf: dict[str, LyingLot], quantity: int) -> None:
     enough = quantity <= sum(balances(shelf).values())
 
     if enough:
@@ -100,7 +104,7 @@ def test_a_pick_is_exact_or_refused(shelf, quantity):
             pick(quantity, None, shelf)
 
 
-def test_a_named_lot_gives_only_what_it_has():
+def test_a_named_lot_gives_only_what_it_has() -> None:
     lot = UUID(int=1)
     shelf = {str(lot): lying(500, TODAY), str(UUID(int=2)): lying(500, None)}
 
@@ -118,7 +122,9 @@ def test_a_named_lot_gives_only_what_it_has():
     st.integers(0, 3000),
     st.integers(1, 6000),
 )
-def test_returned_goods_are_shared_out_to_the_gram(sold_from, untraceable, quantity):
+def test_returned_goods_are_shared_out_to_the_gram(
+    sold_from: dict[str, int], untraceable: int, quantity: int
+) -> None:
     back, known = book_back(quantity, sold_from, untraceable, "guess")
 
     assert sum(back.values()) == quantity
@@ -126,7 +132,7 @@ def test_returned_goods_are_shared_out_to_the_gram(sold_from, untraceable, quant
     assert known == ("guess" not in back)
 
 
-def test_returned_goods_never_exceed_what_each_lot_of_the_sale_gave():
+def test_returned_goods_never_exceed_what_each_lot_of_the_sale_gave() -> None:
     back, known = book_back(500, {"a": 300, "b": 200}, 0, "guess")
 
     assert back == {"a": 300, "b": 200}

@@ -98,7 +98,7 @@ def told(published: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=lambda published: published.name)
-def test_what_happens_is_told_exactly_as_its_example_says(published):
+def test_what_happens_is_told_exactly_as_its_example_says(published: Any) -> None:
     example = json.loads((CONTRACTS / "inventory" / f"{published.routing_key}.json").read_text())
 
     assert told(published) == example
@@ -106,14 +106,14 @@ def test_what_happens_is_told_exactly_as_its_example_says(published):
     assert published.subject in example
 
 
-def test_every_example_belongs_to_an_event():
+def test_every_example_belongs_to_an_event() -> None:
     examples = {path.stem for path in (CONTRACTS / "inventory").glob("*.json")}
 
     assert examples == {published.routing_key for published in PUBLISHED}
 
 
 @pytest.mark.parametrize("consumed", CONSUMED, ids=lambda consumed: consumed.type)
-def test_the_examples_of_others_are_understood(consumed):
+def test_the_examples_of_others_are_understood(consumed: Any) -> None:
     example = json.loads(
         (CONTRACTS / consumed.source / f"{consumed.type.split('.', 2)[2]}.json").read_text()
     )
@@ -138,7 +138,7 @@ def test_the_examples_of_others_are_understood(consumed):
         ("person", "somebody"),
     ],
 )
-def test_a_receipt_with_a_wrong_field_is_refused_by_that_field(field, value):
+def test_a_receipt_with_a_wrong_field_is_refused_by_that_field(field: str, value: object) -> None:
     (schema,) = [request.schema for request in REQUESTS if request.method == "receive_goods"]
     receipt = {
         "lot_id": str(LOT),

@@ -1,6 +1,7 @@
 """The stock of one product in one store, told as a shopkeeper would."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,7 +37,7 @@ def part(lot: UUID | str, quantity: int, on_hand: int) -> dict[str, object]:
     return {"lot_id": str(lot), "quantity": quantity, "on_hand": on_hand}
 
 
-def happened(stock: Stock) -> list[object]:
+def happened(stock: Stock) -> list[Any]:
     """Return the events since the last look."""
     return list(stock.collect_events())
 
@@ -51,12 +52,12 @@ def stock() -> Stock:
     return stock
 
 
-def test_stock_is_found_again_by_store_and_product(stock):
+def test_stock_is_found_again_by_store_and_product(stock: Stock) -> None:
     assert stock.id == stable_id("stock", str(STORE), str(PRODUCT))
 
 
 @pytest.mark.feature("INV-15")
-def test_goods_that_arrive_lie_on_the_shelf_by_lot(stock):
+def test_goods_that_arrive_lie_on_the_shelf_by_lot(stock: Stock) -> None:
     stock.take_in(arriving(UUID(int=12), 500), TODAY)
 
     assert stock.on_hand == 3500
@@ -64,7 +65,7 @@ def test_goods_that_arrive_lie_on_the_shelf_by_lot(stock):
 
 
 @pytest.mark.feature("INV-01")
-def test_a_sale_spans_lots_where_one_is_not_enough(stock):
+def test_a_sale_spans_lots_where_one_is_not_enough(stock: Stock) -> None:
     stock.sell(uuid4(), {1: 1200}, TODAY)
 
     (sold,) = happened(stock)
@@ -80,7 +81,7 @@ def test_a_sale_spans_lots_where_one_is_not_enough(stock):
     assert stock.lots.keys() == {str(NEW)}
 
 
-def test_two_lines_of_one_product_are_taken_one_after_the_other_in_one_event(stock):
+def test_two_lines_of_one_product_are_taken_one_after_the_other_in_one_event(stock: Stock) -> None:
     stock.sell(uuid4(), {1: 600, 2: 600}, TODAY)
 
     (sold,) = happened(stock)
@@ -90,7 +91,7 @@ def test_two_lines_of_one_product_are_taken_one_after_the_other_in_one_event(sto
     ]
 
 
-def test_what_no_lot_covers_is_written_down_as_a_shortfall(stock):
+def test_what_no_lot_covers_is_written_down_as_a_shortfall(stock: Stock) -> None:
     stock.sell(uuid4(), {1: 3500, 2: 100}, TODAY)
 
     (sold,) = happened(stock)
@@ -100,14 +101,14 @@ def test_what_no_lot_covers_is_written_down_as_a_shortfall(stock):
 
 
 @pytest.mark.feature("INV-09")
-def test_expired_fruit_that_was_sold_all_the_same_is_taken_last(stock):
+def test_expired_fruit_that_was_sold_all_the_same_is_taken_last(stock: Stock) -> None:
     stock.sell(uuid4(), {1: 2500}, TODAY + timedelta(days=2))
 
     (sold,) = happened(stock)
     assert sold.lines[0]["lots"] == [part(NEW, 2000, 0), part(OLD, 500, 500)]
 
 
-def test_a_cancelled_order_gives_its_grams_back_to_the_same_lots(stock):
+def test_a_cancelled_order_gives_its_grams_back_to_the_same_lots(stock: Stock) -> None:
     order = uuid4()
     stock.sell(order, {1: 3100}, TODAY)
     happened(stock)
@@ -131,7 +132,7 @@ def test_a_cancelled_order_gives_its_grams_back_to_the_same_lots(stock):
     assert stock.lots[str(OLD)]["best_before"] == TODAY + timedelta(days=1)
 
 
-def test_shrinkage_of_a_named_lot_comes_from_that_lot(stock):
+def test_shrinkage_of_a_named_lot_comes_from_that_lot(stock: Stock) -> None:
     stock.shrink(uuid4(), "spoiled", 300, NEW, TODAY)
 
     (shrunk,) = happened(stock)
@@ -139,7 +140,9 @@ def test_shrinkage_of_a_named_lot_comes_from_that_lot(stock):
     assert shrunk.reason == "spoiled"
 
 
-def test_shrinkage_without_a_lot_comes_from_what_expires_first_even_if_expired(stock):
+def test_shrinkage_without_a_lot_comes_from_what_expires_first_even_if_expired(
+    stock: Stock,
+) -> None:
     stock.shrink(uuid4(), "expired", 1100, None, TODAY + timedelta(days=2))
 
     (shrunk,) = happened(stock)
@@ -150,7 +153,9 @@ def test_shrinkage_without_a_lot_comes_from_what_expires_first_even_if_expired(s
     ("lot", "quantity", "refusal"),
     [(OLD, 1001, NotEnoughInLot), (None, 3001, NotEnoughInStore), (uuid4(), 1, LotNotInStore)],
 )
-def test_more_than_there_is_cannot_be_lost(stock, lot, quantity, refusal):
+def test_more_than_there_is_cannot_be_lost(
+    stock: Stock, lot: UUID | None, quantity: int, refusal: type[Exception]
+) -> None:
     with pytest.raises(refusal):
         stock.shrink(uuid4(), "spoiled", quantity, lot, TODAY)
 
@@ -159,7 +164,9 @@ def test_more_than_there_is_cannot_be_lost(stock, lot, quantity, refusal):
 
 @pytest.mark.feature("INV-17")
 @pytest.mark.feature("AFT-09")
-def test_goods_taken_back_are_booked_back_in_proportion_and_disposed_of_at_once(stock):
+def test_goods_taken_back_are_booked_back_in_proportion_and_disposed_of_at_once(
+    stock: Stock,
+) -> None:
     claim = uuid4()
     stock.sell(uuid4(), {1: 1500}, TODAY)
     happened(stock)
@@ -183,7 +190,7 @@ def test_goods_taken_back_are_booked_back_in_proportion_and_disposed_of_at_once(
     assert stock.on_hand == 1500
 
 
-def test_goods_returned_without_receipt_are_laid_to_the_lot_last_sold_from(stock):
+def test_goods_returned_without_receipt_are_laid_to_the_lot_last_sold_from(stock: Stock) -> None:
     stock.sell(uuid4(), {1: 1500}, TODAY)
     happened(stock)
 
@@ -195,7 +202,7 @@ def test_goods_returned_without_receipt_are_laid_to_the_lot_last_sold_from(stock
     assert shrunk.lots == [part(NEW, 200, 1500)]
 
 
-def test_goods_returned_to_a_store_that_never_sold_any_balance_on_a_lot_of_their_own():
+def test_goods_returned_to_a_store_that_never_sold_any_balance_on_a_lot_of_their_own() -> None:
     stock = Stock(store_id=STORE, product_id=PRODUCT, unit="g")
     happened(stock)
 
@@ -208,7 +215,7 @@ def test_goods_returned_to_a_store_that_never_sold_any_balance_on_a_lot_of_their
     assert stock.on_hand == 0
 
 
-def test_two_returns_in_a_row_are_two_disposals(stock):
+def test_two_returns_in_a_row_are_two_disposals(stock: Stock) -> None:
     back_without_receipt(stock, 200)
     back_without_receipt(stock, 200)
 
@@ -229,14 +236,14 @@ def back_without_receipt(stock: Stock, quantity: int) -> None:
     )
 
 
-def test_goods_sent_away_leave_the_shelf(stock):
+def test_goods_sent_away_leave_the_shelf(stock: Stock) -> None:
     stock.send(uuid4(), OTHER_STORE, 1200, None, TODAY)
 
     (sent,) = happened(stock)
     assert sent.lots == [part(OLD, 1000, 0), part(NEW, 200, 1800)]
 
 
-def test_expired_goods_are_not_passed_on_to_another_store(stock):
+def test_expired_goods_are_not_passed_on_to_another_store(stock: Stock) -> None:
     later = TODAY + timedelta(days=2)
 
     with pytest.raises(LotPastBestBefore):
@@ -246,13 +253,13 @@ def test_expired_goods_are_not_passed_on_to_another_store(stock):
     assert refusal.value.facts == {"left": 2000}
 
 
-def test_goods_are_not_sent_to_where_they_lie(stock):
+def test_goods_are_not_sent_to_where_they_lie(stock: Stock) -> None:
     with pytest.raises(SameStore):
         stock.send(uuid4(), STORE, 1, None, TODAY)
 
 
 @pytest.mark.feature("INV-03")
-def test_low_stock_is_told_once_per_crossing_and_again_after_recovery(stock):
+def test_low_stock_is_told_once_per_crossing_and_again_after_recovery(stock: Stock) -> None:
     stock.set_reorder_point(1000, TODAY)
     happened(stock)
 
@@ -271,7 +278,7 @@ def test_low_stock_is_told_once_per_crossing_and_again_after_recovery(stock):
 
 
 @pytest.mark.feature("INV-03")
-def test_goods_under_way_count_before_anyone_reorders(stock):
+def test_goods_under_way_count_before_anyone_reorders(stock: Stock) -> None:
     transfer = uuid4()
     stock.set_reorder_point(2500, TODAY)
     stock.expect(transfer, 1000, TODAY)
@@ -286,7 +293,7 @@ def test_goods_under_way_count_before_anyone_reorders(stock):
 
 
 @pytest.mark.feature("INV-03")
-def test_expired_goods_do_not_keep_the_alert_away(stock):
+def test_expired_goods_do_not_keep_the_alert_away(stock: Stock) -> None:
     stock.set_reorder_point(2000, TODAY)
     happened(stock)
 
@@ -297,11 +304,12 @@ def test_expired_goods_do_not_keep_the_alert_away(stock):
     assert (low.on_hand, low.available) == (2999, 1999)
 
 
-def test_stock_comes_back_from_its_events_and_from_a_snapshot(stock):
+def test_stock_comes_back_from_its_events_and_from_a_snapshot(stock: Stock) -> None:
     stock.sell(uuid4(), {1: 3500}, TODAY)
     stock.set_reorder_point(10, TODAY)
 
     again = Stock.Snapshot.take(stock).mutate(None)
+    assert isinstance(again, Stock)
 
     assert again.lots == stock.lots
     assert (again.shortfall, again.low) == (500, True)

@@ -24,7 +24,7 @@ def transfer() -> Transfer:
     )
 
 
-def test_a_transfer_carries_its_lots_until_it_is_received(transfer):
+def test_a_transfer_carries_its_lots_until_it_is_received(transfer: Transfer) -> None:
     assert transfer.state == "sent"
     assert transfer.lots == {str(LOT): 500}
 
@@ -33,14 +33,14 @@ def test_a_transfer_carries_its_lots_until_it_is_received(transfer):
     assert transfer.state == "received"
 
 
-def test_a_transfer_is_received_only_once(transfer):
+def test_a_transfer_is_received_only_once(transfer: Transfer) -> None:
     transfer.receive(THERE, TODAY)
 
     with pytest.raises(TransferAlreadyReceived):
         transfer.receive(THERE, TODAY)
 
 
-def test_a_transfer_is_received_only_where_it_was_sent_to(transfer):
+def test_a_transfer_is_received_only_where_it_was_sent_to(transfer: Transfer) -> None:
     with pytest.raises(TransferForAnotherStore):
         transfer.receive(HERE, TODAY)
 
