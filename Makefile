@@ -59,6 +59,10 @@ imports: venv ## check who may import whom
 features: venv ## write docs/features.md from the tests that show each feature
 	@$(python) -m pomona_console.features
 
+.PHONY: docs
+docs: venv ## write docs/events.md and docs/asyncapi.yaml from the contracts
+	@$(python) -m pomona_console.catalogue
+
 .PHONY: lock
 lock: venv ## resolve requirements.lock anew (needs uv)
 	@scripts/lock
