@@ -20,6 +20,8 @@ LONGEST_PAUSE = 2.0
 SILENCE_TOLD_AFTER = 3.0
 # Refusals that a later try with the same command id may not meet again.
 PASSING = frozenset({"unavailable", "conflict", "expired", "internal"})
+# A service that dies may answer so once; one that goes on answering so has a defect.
+INTERNAL_SECONDS = 20.0
 
 
 class Stopped(Exception):  # noqa: N818 - somebody asked for it
@@ -108,9 +110,13 @@ class Crew:
             try:
                 answer = call()
             except (Unavailable, Refused) as error:
-                if isinstance(error, Refused) and error.code not in PASSING:
+                waited = time.monotonic() - began
+                if isinstance(error, Refused) and (
+                    error.code not in PASSING
+                    or (error.code == "internal" and waited > INTERNAL_SECONDS)
+                ):
                     raise
-                if time.monotonic() - began > self._patience:
+                if waited > self._patience:
                     raise self._gave_up(service) from error
                 self._silent(service)
             else:

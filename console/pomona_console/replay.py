@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -46,7 +46,7 @@ class Outcome:
 
     scheme: Scheme
     days: tuple[date, ...]
-    counts: Mapping[str, int]
+    counts: Counter[str]
     calls: int
     seconds: float
     comparisons: tuple[Comparison, ...]
@@ -160,7 +160,7 @@ def play(
     outcome = Outcome(
         scheme,
         tuple(days),
-        dict(expected.counts),
+        expected.counts,
         crew.calls,
         seconds,
         tuple(comparisons),
