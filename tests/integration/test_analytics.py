@@ -187,7 +187,7 @@ def test_every_gram_and_every_fen_of_a_lot_is_accounted_for(figures, seed, steps
 
 @few
 @given(seed=st.integers(0, 10**6), steps=st.integers(1, 80))
-@pytest.mark.feature("AFT-01")
+@pytest.mark.feature("AFT-22")
 def test_the_parts_of_claims_that_fall_on_suppliers_add_up_to_the_claims(figures, seed, steps):
     chain = Chain(seed).play(steps)
 
@@ -374,7 +374,7 @@ def test_sales_can_be_told_apart_and_narrowed_down(figures, month):
     assert all(row["quantity"] == 0 < row["returned"] for row in through_claims["rows"])
 
 
-@pytest.mark.feature("INV-07")
+@pytest.mark.feature("INV-10")
 def test_a_lot_is_traced_to_its_supplier_stores_receipts_and_claims(figures, month):
     figures.empty().hear_all(month)
     traced = 0
