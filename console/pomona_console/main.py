@@ -1,6 +1,7 @@
 """The command line `pomona`: one command per module, loaded when it is asked for."""
 
 import importlib
+import os
 import signal
 import sys
 from typing import Any
@@ -70,6 +71,8 @@ def main() -> None:
     except click.ClickException as failure:
         failure.show()
         sys.exit(failure.exit_code)
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (click.Abort, KeyboardInterrupt):
         click.echo("已中断。/ Interrupted.", err=True)
         sys.exit(_INTERRUPTED)
