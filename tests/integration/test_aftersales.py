@@ -240,23 +240,39 @@ def test_two_claims_cannot_be_paid_more_than_the_line(desk):
     assert (third["state"], third["clause"]) == ("rejected", "nothing_left")
 
 
+def while_deciding(desk: Desk, otherwise: Callable[[], object]) -> None:
+    """Let something else be committed between the loading and the saving of the next command."""
+    commit = desk.aftersales.commit
+
+    def slower(cause, *aggregates, answer=None):
+        desk.aftersales.commit = commit
+        otherwise()
+        return commit(cause, *aggregates, answer=answer)
+
+    desk.aftersales.commit = slower
+
+
 def test_two_managers_at_once_cannot_both_promise_the_same_money(desk):
     order = desk.sell(20_000)
-    first = desk.complain(order, bad_quantity=1200)
-    second = desk.complain(order, bad_quantity=1200)
-    approve = desk.aftersales.commit
+    first, second = (desk.complain(order, bad_quantity=1200)["claim_id"] for _ in range(2))
+    while_deciding(desk, lambda: desk.do("decide_claim", claim_id=second, clause="fault_confirmed"))
 
-    def while_the_other_is_faster(cause, *aggregates, answer=None):
-        desk.aftersales.commit = approve
-        desk.do("decide_claim", claim_id=second["claim_id"], clause="fault_confirmed")
-        return approve(cause, *aggregates, answer=answer)
-
-    desk.aftersales.commit = while_the_other_is_faster
     with pytest.raises(IntegrityError):
-        desk.do("decide_claim", claim_id=first["claim_id"], clause="fault_confirmed")
+        desk.do("decide_claim", claim_id=first, clause="fault_confirmed")
 
-    assert desk.story(first["claim_id"])["state"] == "under_review"
-    assert desk.story(second["claim_id"])["state"] == "approved"
+    assert desk.story(first)["state"] == "under_review"
+    assert desk.story(second)["state"] == "approved"
+
+
+def test_a_claim_cannot_slip_past_the_cancellation_of_its_order(desk):
+    order = desk.sell()
+    while_deciding(desk, lambda: desk.hear(OrderCancelled(order, NOW)))
+
+    with pytest.raises(IntegrityError):
+        desk.complain(order)
+
+    with pytest.raises(OrderWasCancelled):
+        desk.complain(order)
 
 
 def test_often_means_a_person_looks_at_it(desk):

@@ -171,9 +171,9 @@ def test_an_erased_customer_cannot_be_read_or_found_and_the_totals_stay(desk):
         desk.found(PERSON["phone"])
     assert (desk.count("person_keys"), desk.count("phone_index")) == (0, 0)
     assert desk.count("crm_events") == before + 1
-    assert desk.points(customer_id, date(2026, 11, 28)) == (0, 45)
+    assert desk.points(customer_id, date(2026, 11, 29)) == (0, 45)
     desk.hear(RefundPaid(order, customer_id, DAY, 450))
-    assert desk.points(customer_id, date(2026, 11, 28)) == (0, 40)
+    assert desk.points(customer_id, date(2026, 11, 29)) == (0, 40)
 
 
 def test_no_guess_about_an_erased_customer_can_be_proved(desk):
@@ -290,9 +290,9 @@ def test_points_are_pending_until_the_claim_window_closes(desk):
     assert desk.points(customer_id, date(2026, 11, 20)) == (0, 0)
     assert desk.points(customer_id, DAY) == (45, 0)
     assert desk.points(customer_id, date(2026, 11, 24)) == (41, 0)
-    assert desk.points(customer_id, date(2026, 11, 27)) == (51, 0)
-    assert desk.points(customer_id, date(2026, 11, 28)) == (10, 41)
-    assert desk.points(customer_id, date(2026, 12, 2)) == (0, 51)
+    assert desk.points(customer_id, date(2026, 11, 28)) == (51, 0)
+    assert desk.points(customer_id, date(2026, 11, 29)) == (10, 41)
+    assert desk.points(customer_id, date(2026, 12, 3)) == (0, 51)
 
 
 @pytest.mark.feature("CRM-10")

@@ -1,6 +1,8 @@
 """A claim takes only the steps its table allows, in every state and whatever is tried."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -186,6 +188,18 @@ LEADS_TO = {
     "withdrawn": {},
     "closed": {},
 }
+
+
+def test_the_readme_draws_the_same_machine() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+) : (\w+)$", readme, re.MULTILINE))
+
+    assert drawn == {
+        (state, reached, command)
+        for state, steps in LEADS_TO.items()
+        for command, leads_to in steps.items()
+        for reached in (("approved", "goods_expected") if leads_to == "*" else (leads_to,))
+    }
 
 
 class ClaimLife(RuleBasedStateMachine):

@@ -58,18 +58,18 @@ class PersonKey:
 
     def seal(self, fields: Mapping[str, str | None]) -> dict[str, str | None]:
         """Encrypt every field that has something in it."""
-        return {name: text and self._seal(name, text) for name, text in fields.items()}
+        return {name: text and self.seal_field(name, text) for name, text in fields.items()}
 
     def open(self, sealed: Mapping[str, str | None]) -> dict[str, str | None]:
-        return {name: text and self._open(name, text) for name, text in sealed.items()}
+        return {name: text and self.open_field(name, text) for name, text in sealed.items()}
 
-    def _seal(self, name: str, text: str) -> str:
+    def seal_field(self, name: str, text: str) -> str:
         nonce = urandom(NONCE_BYTES)
         return b64encode(
             nonce + self._cipher.encrypt(nonce, text.encode(), self._place(name))
         ).decode("ascii")
 
-    def _open(self, name: str, sealed: str) -> str:
+    def open_field(self, name: str, sealed: str) -> str:
         raw = b64decode(sealed)
         return self._cipher.decrypt(
             raw[:NONCE_BYTES], raw[NONCE_BYTES:], self._place(name)

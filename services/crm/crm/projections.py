@@ -63,9 +63,7 @@ def _find_by_phone(cursor: Cursor, told: Customer.Registered | Customer.Correcte
     phone = told.sealed.get("phone")
     key = keys.key_of(cursor, told.originator_id)
     if phone is not None and key is not None:
-        number = key.open({"phone": phone})["phone"]
-        if number is not None:
-            keys.index_phone(cursor, told.originator_id, number)
+        keys.index_phone(cursor, told.originator_id, key.open_field("phone", phone))
 
 
 def _enter(

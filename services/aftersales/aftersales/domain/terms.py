@@ -46,7 +46,7 @@ class Terms:
         return next(clause for applies, clause in self.clauses if applies(case))
 
 
-# The window of crm's pending points must not end before this one.
+# Points in crm stay pending longer than this; tests/contract holds the two to each other.
 CLAIM_WINDOW: Final = timedelta(days=7)
 OWN_REASON_WINDOW: Final = timedelta(days=2)
 SMALL_CLAIM_FEN: Final = 30_00

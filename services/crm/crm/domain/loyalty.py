@@ -9,9 +9,9 @@ from eventsourcing.domain import Aggregate, Snapshot, event
 from pomona.errors import NotYet
 from pomona.values import half_up, stable_id
 
-# Points count only when the sale can no longer be claimed on: at least as long as the
-# claim window of the after-sales terms.
-CLAIM_WINDOW: Final = timedelta(days=7)
+# Points count from the first business day on which the sale can no longer be claimed on:
+# after-sales takes claims for seven times 24 hours, which end in the course of the seventh day.
+PENDING_FOR: Final = timedelta(days=8)
 FEN_PER_POINT: Final = 100
 
 
@@ -79,7 +79,7 @@ class LoyaltyAccount(Aggregate):
             order_id=order_id,
             net_fen=net_fen,
             points=points_for(net_fen),
-            available_on=business_date + CLAIM_WINDOW,
+            available_on=business_date + PENDING_FOR,
             business_date=business_date,
         )
 
