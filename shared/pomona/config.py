@@ -40,7 +40,9 @@ def service_class_of(service: str) -> str:
 
 def settings_of(service: str) -> Settings:
     """Read `<service>/config.yaml`. Raises `Misconfigured`."""
-    values = yaml.safe_load(_VARIABLE.sub(_value, _config(service)))
+    # first the YAML, then the values, which may hold any character
+    settings = yaml.safe_load(_config(service))
+    values = {name: _VARIABLE.sub(_value, str(setting)) for name, setting in settings.items()}
     return Settings(
         service=values["service"],
         amqp=values["amqp"],
