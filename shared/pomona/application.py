@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 import eventsourcing.application
+import orjson
 from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
 from eventsourcing.domain import Aggregate, AggregateEvent, Snapshot
 from eventsourcing.persistence import JSONTranscoder, PersistenceError
@@ -16,7 +17,6 @@ from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import register_topic
 from psycopg.types.json import Jsonb
 
-from pomona import wire
 from pomona.errors import CommandIdReused
 from pomona.eventstore import Cursor, DateAsText
 from pomona.identity import Actor
@@ -85,7 +85,7 @@ class Command:
 def request_hash(method: str, request: Mapping[str, Any]) -> bytes:
     """Hash what was asked, without when it expires, since a repeat may expire later."""
     asked = {key: value for key, value in request.items() if key != "expires_at"}
-    canonical = wire.encode([method, sorted(asked.items())])
+    canonical = orjson.dumps([method, asked], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).digest()
 
 
