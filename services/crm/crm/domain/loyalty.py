@@ -4,7 +4,8 @@ from datetime import date, timedelta
 from typing import Final, Self, TypedDict
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate, Snapshot, event
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.domain import Snapshot as AnySnapshot
 
 from pomona.errors import NotYet
 from pomona.values import half_up, stable_id
@@ -31,7 +32,7 @@ def points_for(net_fen: int) -> int:
 
 
 class LoyaltyAccount(Aggregate):
-    class Snapshot(Snapshot):
+    class Snapshot(AnySnapshot):
         """Many orders make a long stream: it is read from here on."""
 
     class Opened(Aggregate.Created):
