@@ -121,6 +121,17 @@ def test_the_same_approval_again_owes_nothing_more(ring_up: Ring) -> None:
     assert order.owed_fen(1) == 400
 
 
+def test_an_approval_that_crosses_the_cancellation_owes_nothing(
+    ring_up: Ring, shift: Shift
+) -> None:
+    order = ring_up((1000, 1000))
+    order.cancel(shift.id, "changed her mind", NOON)
+
+    order.approve_refund(uuid4(), uuid4(), 1, 700)
+
+    assert order.owed_fen(1) == 0
+
+
 def test_a_refund_goes_back_on_the_tenders_it_came_from(
     ring_up: Ring, pay: Callable[..., Money]
 ) -> None:

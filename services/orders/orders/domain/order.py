@@ -196,11 +196,15 @@ class Order(Aggregate):
     def approve_refund(
         self, refund_id: UUID, claim_id: UUID, line_no: int, amount_fen: int
     ) -> None:
-        """Owe a customer money for a line, never more than was paid for it (R-24)."""
-        if refund_id in self.refunds:
+        """Owe a customer money for a line, never more than was paid for it (R-24).
+
+        A cancelled order was paid back whole, so an approval that crossed its cancellation owes
+        nothing.
+        """
+        if refund_id in self.refunds or self.cancelled:
             return
         line = next((each for each in self.lines if each["line_no"] == line_no), None)
-        left = 0 if line is None or self.cancelled else line["net_fen"] - self.owed_fen(line_no)
+        left = 0 if line is None else line["net_fen"] - self.owed_fen(line_no)
         if amount_fen > left:
             raise RefundOverPaid(left_fen=left)
         self._refund_approved(refund_id, claim_id, line_no, amount_fen)
