@@ -63,6 +63,11 @@ features: venv ## write docs/features.md from the tests that show each feature
 docs: venv ## write docs/events.md and docs/asyncapi.yaml from the contracts
 	@$(python) -m pomona_console.catalogue
 
+.PHONY: docs
+docs: features ## write the event catalogue, the AsyncAPI document and the reports' description
+	@$(python) -m pomona_console.catalogue
+	@$(python) -m analytics.reporting > docs/reporting.md
+
 .PHONY: lock
 lock: venv ## resolve requirements.lock anew (needs uv)
 	@scripts/lock
