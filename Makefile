@@ -60,11 +60,7 @@ features: venv ## write docs/features.md from the tests that show each feature
 	@$(python) -m pomona_console.features
 
 .PHONY: docs
-docs: venv ## write docs/events.md and docs/asyncapi.yaml from the contracts
-	@$(python) -m pomona_console.catalogue
-
-.PHONY: docs
-docs: features ## write the event catalogue, the AsyncAPI document and the reports' description
+docs: features ## write docs/events.md, asyncapi.yaml and reporting.md from the code
 	@$(python) -m pomona_console.catalogue
 	@$(python) -m analytics.reporting > docs/reporting.md
 
