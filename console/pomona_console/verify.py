@@ -76,7 +76,7 @@ def verified(stack: Stack, progress: Progress) -> Verdict:
         ]
         for source in PUBLISHERS:
             before = 0
-            for event in _events_of(terminal, source, settled.heads[source]):
+            for event in events_of(terminal, source, settled.heads[source]):
                 for check in checks:
                     check.see(event)
                 progress.advance(task, event.position - before)
@@ -90,7 +90,7 @@ def verified(stack: Stack, progress: Progress) -> Verdict:
     return Verdict(tuple(tallies), dict(chains.events), settled)
 
 
-def _events_of(terminal: Terminal, source: str, head: int) -> Iterator[Event]:
+def events_of(terminal: Terminal, source: str, head: int) -> Iterator[Event]:
     """Read a source's log page by page, up to where it stood when everything was settled."""
     position = 0
     while position < head:
