@@ -308,6 +308,16 @@ def test_one_bad_event_of_a_batch_is_found_and_the_others_are_applied(database, 
     assert list(database.rows) == [2]
 
 
+def test_a_batch_does_not_overtake_a_parked_event_of_its_subject(database, log):
+    inbox = reader(database, log, window=100)
+    database.broken.add(1)
+    inbox.receive([log.append("a"), log.append("b")])
+
+    inbox.receive([log.append("a"), log.append("b")])
+
+    assert database.effects == [("b", 2), ("b", 4)]
+
+
 def test_an_event_that_conflicts_with_a_command_is_tried_again(database, log):
     conflicts = iter([True] * CONFLICT_TRIES)
 
