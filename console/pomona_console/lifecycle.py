@@ -1,12 +1,14 @@
 """`pomona up` and `pomona down`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from rich.console import Console
 
 from pomona_console import stack as stacks
-from pomona_console.stack import Stack
+from pomona_console.stack import Stack, Tell
 
 PHASES = {
     "servers": "正在启动 PostgreSQL 和 RabbitMQ / Starting PostgreSQL and RabbitMQ",
@@ -28,9 +30,8 @@ def up(as_json: bool) -> None:
       pomona up
       POMONA_PG_DSN=postgresql://admin:secret@db/postgres pomona up
     """
-    progress = Console(stderr=True)
-    with progress.status("…") as line:
-        running = stacks.up(tell=lambda phase: line.update(PHASES[phase]))
+    with telling_phases() as tell:
+        running = stacks.up(tell=tell)
     if as_json:
         click.echo(json.dumps(running.state, indent=2))
     else:
@@ -48,6 +49,20 @@ def down() -> None:
     with Console(stderr=True).status("正在停止 / Stopping"):
         stopped = stacks.down()
     click.echo("已停止。/ Stopped." if stopped else "没有运行。/ Nothing was running.", err=True)
+
+
+@contextmanager
+def telling_phases() -> Iterator[Tell]:
+    """Tell on stderr how far a start is: in one line that changes, or line by line in a log."""
+    progress = Console(stderr=True)
+    with progress.status("…") as line:
+
+        def tell(phase: str) -> None:
+            line.update(PHASES[phase])
+            if not progress.is_terminal:
+                progress.print(PHASES[phase])
+
+        yield tell
 
 
 def _where(running: Stack) -> str:

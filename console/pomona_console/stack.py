@@ -20,7 +20,7 @@ from pomona.contracts import Role
 from pomona.identity import Actor, issue
 from pomona.terminal import Terminal
 from pomona_console.layout import SERVICES, Layout, read_json
-from pomona_console.supervisor import ANOTHER_RUNS
+from pomona_console.supervisor import ANOTHER_RUNS, end_what_a_killed_supervisor_left
 from pomona_console.trouble import Trouble
 
 _LOOK_EVERY = 0.1
@@ -114,12 +114,22 @@ def down(directory: Path | None = None) -> bool:
     layout = Layout(directory or default_directory())
     state = read_json(layout.state)
     if state is None or not _supervisor_lives(state):
+        end_what_a_killed_supervisor_left(layout)
         layout.state.unlink(missing_ok=True)
         return False
-    supervisor = psutil.Process(state["supervisor"]["pid"])
-    with contextlib.suppress(psutil.NoSuchProcess):
+    pid = state["supervisor"]["pid"]
+    try:
+        supervisor = psutil.Process(pid)
         supervisor.terminate()
         supervisor.wait(_STOPPED_WITHIN)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        raise Trouble(
+            f"停止超时（进程 {pid}）。请查看 {layout.log('supervisor')} 后重试 make down。",
+            f"Stopping takes too long (pid {pid}). Look at {layout.log('supervisor')} "
+            "and try `make down` again.",
+        ) from None
     return True
 
 

@@ -334,7 +334,8 @@ def _only_one(layout: Layout) -> Iterator[bool]:
             yield True
 
 
-def _clear_what_a_killed_supervisor_left(layout: Layout) -> None:
+def end_what_a_killed_supervisor_left(layout: Layout) -> None:
+    """Wait for the children of a supervisor that is gone, and end those that stay."""
     left = []
     for pid, created in ((read_json(layout.state) or {}).get("processes") or {}).items():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -357,7 +358,7 @@ def main() -> int:
     with _only_one(layout) as alone:
         if not alone:
             return ANOTHER_RUNS
-        _clear_what_a_killed_supervisor_left(layout)
+        end_what_a_killed_supervisor_left(layout)
         if chosen.temporary:
             layout.empty()
         try:

@@ -141,6 +141,18 @@ def test_up_starts_everything_once_and_down_stops_everything(run_directory):
     assert "make up" in stopped.stderr
 
 
+def test_up_works_again_at_once_after_its_supervisor_was_killed(run_directory):
+    killed = json.loads(pomona(run_directory, "up", "--json"))
+    os.kill(killed["supervisor"]["pid"], signal.SIGKILL)
+
+    again = json.loads(pomona(run_directory, "up", "--json"))
+
+    assert again["postgres"]["port"] == killed["postgres"]["port"]
+    assert not set(again["processes"]) & set(killed["processes"])
+    services = json.loads(pomona(run_directory, "status", "--json"))["services"]
+    assert all(service["ready"] for service in services)
+
+
 def test_servers_that_are_given_are_used_and_left_as_they_were(servers, tmp_path, monkeypatch):
     before = row(servers.admin_dsn, ALL_DATABASES)
     monkeypatch.setenv("POMONA_AMQP_URI", servers.amqp_uri)
