@@ -49,6 +49,16 @@ REMEMBERED: dict[str, Callable[[Loaded], Loaded]] = {
 }
 
 
+OF_THE_CHAIN = {
+    "orders.product_listed.v1",
+    "inventory.supplier_registered.v1",
+    "inventory.lot_claimed.v1",
+    "crm.customer_erased.v1",
+    "crm.points_earned.v1",
+    "crm.points_reversed.v1",
+}
+
+
 def happened(contracts: Contracts, entry: Published) -> Any:
     """Make the event that the golden message tells of."""
     told = entry.schema().load(golden(contracts.service, entry.routing_key))
@@ -91,6 +101,15 @@ def test_a_golden_message_is_valid_and_says_what_it_happened_to(told):
     assert entry.schema().validate(expected) == {}
     assert expected[entry.subject] is not None
     assert entry.schema().validate({**expected, "unheard_of": 1}) != {}
+
+
+@pytest.mark.feature("SYS-06")
+@pytest.mark.parametrize("told", TOLD, ids=by_name)
+def test_an_event_names_its_store_unless_it_belongs_to_the_chain(told):
+    _, entry = told
+    named = {field for field in entry.schema().fields if field.endswith("store_id")}
+
+    assert bool(named) != (by_name(told) in OF_THE_CHAIN)
 
 
 def test_every_golden_message_belongs_to_a_published_event():
