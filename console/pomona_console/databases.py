@@ -1,10 +1,11 @@
 """One database per service, each with its own owner, and a role that may only read reports."""
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from pomona_console.layout import REPORTING, Layout
 from pomona_console.trouble import Trouble
@@ -60,11 +61,15 @@ class Databases:
             ) from failure
 
     def _dsn(self, user: str, password: str, database: str) -> str:
-        parts = urlsplit(self.admin_dsn)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit(
-            (parts.scheme, f"{user}:{quote(password, safe='')}@{host}", f"/{database}", "", "")
-        )
+        """Return the administrator's DSN with another user and database; TLS settings stay."""
+        given = conninfo_to_dict(self.admin_dsn)
+        for name in ("user", "password", "dbname"):
+            given.pop(name, None)
+        host = str(given.pop("host", "localhost"))
+        host = f"[{host}]" if ":" in host else quote(host, safe="")
+        port = given.pop("port", 5432)
+        settings = f"?{urlencode(given)}" if given else ""
+        return f"postgresql://{user}:{quote(password, safe='')}@{host}:{port}/{database}{settings}"
 
 
 def _make_role(server: psycopg.Connection[tuple[object, ...]], name: str, password: str) -> None:

@@ -103,7 +103,7 @@ def up(directory: Path | None = None, tell: Tell = _quietly) -> Stack:
     supervisor = _start_supervisor(layout, SERVICES)
     try:
         return _wait_until_running(layout, supervisor, tell)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         supervisor.terminate()
         supervisor.wait()
         raise

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from pomona_console import missing_servers, postgres, rabbitmq
+from pomona_console.databases import Databases
 from pomona_console.layout import Layout
 from pomona_console.postgres import Postgres, hidden_home
 from pomona_console.processes import Child, Ports, end, stop
@@ -150,3 +152,28 @@ def test_a_missing_rabbitmq_is_explained_with_the_next_step(tmp_path, monkeypatc
 
     with pytest.raises(Trouble, match="make demo"):
         RabbitMQ.below(tmp_path, ports=Ports(), password="", log=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("administrator", "expected"),
+    [
+        (
+            "postgresql://admin:pw@db.example:6543/postgres?sslmode=require",
+            "@db.example:6543/shop_orders?sslmode=require",
+        ),
+        ("host=db.example user=admin", "@db.example:5432/shop_orders"),
+        ("postgresql://admin@[::1]:5433/postgres", "@[::1]:5433/shop_orders"),
+        ("host=/run/postgresql user=admin", "@%2Frun%2Fpostgresql:5432/shop_orders"),
+    ],
+)
+def test_a_service_reaches_its_database_the_way_the_administrator_does(
+    tmp_path, administrator, expected
+):
+    layout = Layout(tmp_path)
+    layout.make()
+
+    dsn = Databases(administrator, "shop", layout).dsn("orders")
+
+    assert dsn.startswith("postgresql://shop_orders:")
+    assert dsn.endswith(expected)
+    assert conninfo_to_dict(dsn)["password"] == layout.password("shop_orders")
