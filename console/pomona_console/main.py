@@ -36,7 +36,13 @@ class _Console(click.Group):
         command: click.Command = getattr(
             importlib.import_module(f"pomona_console.{module}"), cmd_name
         )
-        return command
+        return _laid_out(command)
+
+
+def _laid_out(command: click.Command) -> click.Command:
+    """Let click see the marks that keep examples unwrapped; a raw docstring only spells them."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    return command
 
 
 @click.group(cls=_Console, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,6 +60,9 @@ def console() -> None:
     Results go to stdout; progress, logs and errors go to stderr. Exit status: 0 done, 1 not
     possible, 2 wrong arguments, 130 interrupted.
     """
+
+
+_laid_out(console)
 
 
 def main() -> None:
