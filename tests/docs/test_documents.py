@@ -44,16 +44,14 @@ def test_the_commands_of_the_readme_work_one_after_the_other(elsewhere):
     commands = commands_of(ROOT / "README.md")
     assert commands[0] == "make up"
 
-    done = subprocess.run(
-        ["sh", "-eux", "-c", "\n".join(commands)],
-        cwd=ROOT,
-        env=elsewhere,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    carry_out(commands, elsewhere)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+
+def test_the_commands_of_contributing_work():
+    commands = commands_of(ROOT / "CONTRIBUTING.md")
+    assert commands
+
+    carry_out(commands, dict(os.environ))
 
 
 def test_the_readme_in_chinese_gives_the_same_commands():
@@ -111,6 +109,18 @@ def test_every_decision_is_listed():
     listed = set(LINK.findall((ROOT / "docs/adr/README.md").read_text("utf-8")))
 
     assert listed == {path.name for path in (ROOT / "docs/adr").glob("[0-9]*.md")}
+
+
+def carry_out(commands: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["sh", "-eux", "-c", "\n".join(commands)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def commands_of(path: Path) -> list[str]:
