@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pomona.terminal import Terminal
-from pomona_console.demo_catalogue import CUSTOMERS
+from pomona_console.demo_catalogue import CUSTOMERS, STORE, STORES
 from pomona_console.demo_day import (
     BAD_LOT,
     GRAPE_CLAIM,
@@ -57,15 +57,24 @@ def found(terminal: Terminal, demo: DemoDay, verdict: Verdict) -> Findings:
         return terminal.ask(service, method, request, patience=PATIENCE)
 
     day = demo.day.isoformat()
-    period = {"from_day": day, "to_day": day, "limit": MOST_ROWS}
+
+    def of_every_store(method: str, **request: Any) -> list[dict[str, Any]]:
+        return [
+            row
+            for store in STORES
+            for row in ask("analytics", method, store_id=str(store.id), limit=MOST_ROWS, **request)[
+                "rows"
+            ]
+        ]
+
     happened = {
         source: list(events_of(terminal, source, verdict.positions.heads[source]))
         for source in ("orders", "inventory")
     }
     return Findings(
         day=day,
-        hours=ask("analytics", "sales_by_hour", **period)["rows"],
-        lots=ask("analytics", "lot_margin", limit=MOST_ROWS)["rows"],
+        hours=of_every_store("sales_by_hour", from_day=day, to_day=day),
+        lots=of_every_store("lot_margin"),
         claims=[
             ask("aftersales", "get_claim", claim_id=str(claim))
             for claim in (STRAWBERRY_CLAIM, GRAPE_CLAIM)
@@ -80,7 +89,12 @@ def found(terminal: Terminal, demo: DemoDay, verdict: Verdict) -> Findings:
             {"event": event.name, **event.data}
             for event in happened["inventory"]
             if event.name in {"stock_fell_low", "stock_recovered"}
+            and event.data["store_id"] in STORE
         ],
-        drawers=[dict(event.data) for event in happened["orders"] if event.name == "shift_closed"],
+        drawers=[
+            dict(event.data)
+            for event in happened["orders"]
+            if event.name == "shift_closed" and event.data["store_id"] in STORE
+        ],
         verdict=verdict,
     )

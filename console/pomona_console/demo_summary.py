@@ -161,7 +161,8 @@ def _notes(findings: Findings) -> Text:
     lines = [
         say(
             f"{STORE[back['store_id']].name}：{fruit} {amount(back['goods']['taken'], 'g')} 退回，"
-            f"留作供应商凭证，退款 {yuan(back['refund']['amount_fen'])} 元，状态 {word(back['state'])}。",
+            f"留作供应商凭证，退款 {yuan(back['refund']['amount_fen'])} 元，"
+            f"状态 {word(back['state'])}。",
             f"{STORE[back['store_id']].name}: {amount(back['goods']['taken'], 'g')} of {fruit} came"
             f" back, kept as evidence for the supplier;"
             f" CNY {yuan(back['refund']['amount_fen'])} refunded, claim {back['state']}.",
