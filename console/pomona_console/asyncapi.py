@@ -97,6 +97,18 @@ _ANSWER: JsonSchema = {
     },
 }
 
+_ANSWERS: Node = {
+    "address": None,
+    "description": "The queue of one caller, named by the request's reply_to.",
+    "messages": {"answer": {"$ref": "#/components/messages/answer"}},
+    "bindings": {
+        "amqp": {
+            "is": "queue",
+            "queue": {"name": "", "durable": False, "exclusive": True, "autoDelete": True},
+        }
+    },
+}
+
 
 def document(chain: Sequence[Contracts]) -> Node:
     """Return the document; equal contracts give an equal document."""
@@ -141,19 +153,6 @@ def document(chain: Sequence[Contracts]) -> Node:
         "operations": operations,
         "components": {"messages": messages, "schemas": schemas},
     }
-
-
-_ANSWERS: Node = {
-    "address": None,
-    "description": "The queue of one caller, named by the request's reply_to.",
-    "messages": {"answer": {"$ref": "#/components/messages/answer"}},
-    "bindings": {
-        "amqp": {
-            "is": "queue",
-            "queue": {"name": "", "durable": False, "exclusive": True, "autoDelete": True},
-        }
-    },
-}
 
 
 def _event_channel(service: str, entry: Published) -> Node:

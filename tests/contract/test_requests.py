@@ -9,6 +9,7 @@ from marshmallow import fields
 from pomona.contracts import ROLES, Contracts, Request
 from pomona.doors import CommandSchema, Door
 from pomona.fields import RequestSchema
+from pomona.identity import STORE_ROLES
 from pomona_console.asyncapi import COMMAND
 from pomona_console.json_schema import json_schema
 
@@ -82,6 +83,14 @@ def test_who_calls_and_when_is_not_for_the_request_to_say(asked):
     _, request = asked
 
     assert not set(request.schema().fields) & (FROM_IDENTITY | set(CommandSchema().fields))
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=by_method)
+def test_nobody_who_works_in_a_store_has_to_name_it(asked):
+    _, request = asked
+    store = request.schema().fields.get("store_id")
+
+    assert store is None or not store.required or not STORE_ROLES & set(request.roles)
 
 
 def test_the_documents_say_what_every_command_carries():
