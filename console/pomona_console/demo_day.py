@@ -37,7 +37,7 @@ STRAWBERRY_ORDER = stable_id("demo", "order", "strawberries")
 GRAPE_ORDER = stable_id("demo", "order", "grapes")
 STRAWBERRY_CLAIM = stable_id("demo", "claim", "strawberries")
 GRAPE_CLAIM = stable_id("demo", "claim", "grapes")
-_OPENS, _CLOSES = time(6, 30), time(22, 15)
+OPENS, CLOSES = time(6, 30), time(22, 15)
 _LOST = (
     (STRAWBERRY, "spoiled", 240),
     (FRUITS[5], "natural_loss", 180),
@@ -258,7 +258,7 @@ class DemoDay:
                     "orders",
                     "close_shift",
                     shift_id=shift,
-                    terminal_time=self._at(store, _CLOSES),
+                    terminal_time=self._at(store, CLOSES),
                     counted_cash_fen=drawer["expected_cash_fen"] - short,
                 )
         self._catch_up()
@@ -288,7 +288,7 @@ class DemoDay:
                 "orders",
                 "open_shift",
                 shift_id=self._shift(store, till),
-                terminal_time=self._at(store, _OPENS),
+                terminal_time=self._at(store, OPENS),
                 float_fen=FLOAT_FEN,
             )
 

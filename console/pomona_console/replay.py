@@ -3,13 +3,9 @@
 import json
 import sys
 import time
-from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -25,85 +21,18 @@ from rich.progress import (
 from rich.text import Text
 
 from pomona.errors import Refused
-from pomona_console.day import Shop
 from pomona_console.day_crew import Crew
-from pomona_console.layout import read_json, write_private
+from pomona_console.replay_checkpoint import Checkpoint
 from pomona_console.replay_plan import Scheme, plan_day
 from pomona_console.replay_record import BadRecord, Record, read_record
 from pomona_console.replay_shops import open_shops
-from pomona_console.report import Comparison, Expected
+from pomona_console.report import Expected
+from pomona_console.report_outcome import Outcome, summary
 from pomona_console.report_words import say
 from pomona_console.stack import Stack, running_stack
 from pomona_console.verify_positions import wait_until_caught_up
 
 INTERRUPTED = 130
-_SHOWN_DIFFERENCES = 20
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a replay did, and how analytics compares with it."""
-
-    scheme: Scheme
-    days: tuple[date, ...]
-    counts: Counter[str]
-    calls: int
-    seconds: float
-    comparisons: tuple[Comparison, ...]
-    strays: tuple[str, ...]
-
-    @property
-    def different(self) -> list[Comparison]:
-        return [comparison for comparison in self.comparisons if not comparison.equal]
-
-    @property
-    def equal(self) -> bool:
-        return not self.different and not self.strays
-
-    @property
-    def rate(self) -> float:
-        return round(self.calls / self.seconds, 1) if self.seconds else 0.0
-
-    def as_json(self, shops: list[Shop]) -> dict[str, Any]:
-        return {
-            "equal": self.equal,
-            "record": self.scheme.record,
-            "seed": self.scheme.seed,
-            "stores": [str(shop.id) for shop in shops],
-            "from": self.days[0].isoformat(),
-            "to": self.days[-1].isoformat(),
-            "played": {
-                **self.counts,
-                "calls": self.calls,
-                "seconds": round(self.seconds, 1),
-                "calls_per_second": self.rate,
-            },
-            "differences": len(self.different) + len(self.strays),
-            "unaccounted_rows": list(self.strays),
-            "products": [comparison.as_json() for comparison in self.comparisons],
-        }
-
-
-class Checkpoint:
-    """Days that were played to their end. Only saves time: command ids keep things right."""
-
-    def __init__(self, stack: Stack, scheme: Scheme) -> None:
-        self._path = stack.layout.directory / f"replay-{scheme.id('checkpoint')}.json"
-        self.days: set[str] = set(read_json(self._path) or ())
-
-    def believe(self, shop: Shop) -> None:
-        """Forget the days if the store does not know the last of them: it is another store then."""
-        with suppress(ValueError):
-            last = max(self.days)
-            shift = shop.scheme.id(date.fromisoformat(last), shop.number, "shift", 0)
-            try:
-                shop.manager().ask("orders", "get_shift", {"shift_id": str(shift)})
-            except Refused:
-                self.days.clear()
-
-    def done(self, day: date) -> None:
-        self.days.add(day.isoformat())
-        write_private(self._path, json.dumps(sorted(self.days)))
 
 
 class Rate(ProgressColumn):
@@ -115,7 +44,7 @@ class Rate(ProgressColumn):
 
 def play(
     stack: Stack, record: Record, scheme: Scheme, days: list[date], stderr: Console
-) -> tuple[Outcome, list[Shop]]:
+) -> Outcome:
     """Play the days, wait until everything has arrived everywhere, and compare."""
     expected, began = Expected(), time.monotonic()
     columns = (
@@ -157,8 +86,9 @@ def play(
     comparisons, strays = expected.compared(
         stack.databases["reporting"], [shop.id for shop in shops]
     )
-    outcome = Outcome(
+    return Outcome(
         scheme,
+        tuple(shop.id for shop in shops),
         tuple(days),
         expected.counts,
         crew.calls,
@@ -166,7 +96,6 @@ def play(
         tuple(comparisons),
         tuple(strays),
     )
-    return outcome, shops
 
 
 def chosen_days(record: Record, first: date | None, count: int) -> list[date]:
@@ -185,42 +114,6 @@ def chosen_days(record: Record, first: date | None, count: int) -> list[date]:
             )
         )
     return days
-
-
-def summary(outcome: Outcome) -> str:
-    """Say in a few lines what was played and whether analytics agrees."""
-    counts = outcome.counts
-    played = say(
-        f"{outcome.days[0]} 至 {outcome.days[-1]}，{counts['days']} 天，"
-        f"{outcome.scheme.stores} 家店："
-        f"{counts['orders']:,} 单 {counts['lines']:,} 行，{counts['lots']:,} 批收货，"
-        f"{counts['returns']:,} 笔退货；{outcome.calls:,} 次调用，{outcome.rate} 次/秒。",
-        f"{outcome.days[0]} to {outcome.days[-1]}, {counts['days']} days in"
-        f" {outcome.scheme.stores} stores: {counts['orders']:,} orders of"
-        f" {counts['lines']:,} lines,"
-        f" {counts['lots']:,} lots, {counts['returns']:,} returns;"
-        f" {outcome.calls:,} calls, {outcome.rate} a second.",
-    )
-    compared = len(outcome.comparisons)
-    if outcome.equal:
-        verdict = say(
-            f"分析库与记录逐日逐商品相符（{compared:,} 项，精确到克和分）。",
-            f"Analytics equals the record for all {compared:,} days and products,"
-            " to the gram and the fen.",
-        )
-        return f"{played}\n{verdict}"
-    lines = [
-        f"{bad.day} {bad.product.name}: "
-        f"{bad.quantity - bad.returned} / {bad.record_quantity} {bad.product.unit}, "
-        f"{bad.takings_fen} / {bad.rung_up_fen} fen"
-        for bad in outcome.different[:_SHOWN_DIFFERENCES]
-    ] + list(outcome.strays[:_SHOWN_DIFFERENCES])
-    differences = len(outcome.different) + len(outcome.strays)
-    verdict = say(
-        f"有 {differences} 处不符（分析库 / 应为）：",
-        f"There are {differences} differences (analytics / expected):",
-    )
-    return "\n".join([played, verdict, *lines])
 
 
 @click.command(short_help="Play a sales record through the running stack.")
@@ -266,7 +159,9 @@ def replay(
     chosen = chosen_days(record, first.date() if first else None, days)
     stack = running_stack()
     try:
-        outcome, shops = play(stack, record, Scheme(record.key, stores, seed), chosen, stderr)
+        outcome = play(stack, record, Scheme(record.key, stores, seed), chosen, stderr)
+    except Refused as refused:
+        raise click.ClickException(str(refused)) from None
     except KeyboardInterrupt:
         stderr.print(
             say(
@@ -275,7 +170,7 @@ def replay(
             )
         )
         sys.exit(INTERRUPTED)
-    found = json.dumps(outcome.as_json(shops), ensure_ascii=False, indent=1)
+    found = json.dumps(outcome.as_json(), ensure_ascii=False, indent=1)
     if report:
         report.write_text(found + "\n", encoding="utf-8")
     click.echo(found if as_json else summary(outcome))
