@@ -16,8 +16,8 @@ from pomona_console.trouble import Trouble
 FLOAT_FEN = 500_00
 SHELF_LIFE = timedelta(days=6)
 _PRICES_A_CALL = 300
-_OPENS = time(6, 30)
-_CLOSES = time(22, 15)
+OPENS = time(6, 30)
+CLOSES = time(22, 15)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _ShopDay:
             "open_shift",
             {
                 "shift_id": str(self.id("shift", till)),
-                "terminal_time": self._at(_OPENS),
+                "terminal_time": self._at(OPENS),
                 "float_fen": FLOAT_FEN,
             },
             self.id("open_shift", till),
@@ -188,7 +188,7 @@ class _ShopDay:
             "close_shift",
             {
                 "shift_id": str(self.id("shift", till)),
-                "terminal_time": self._at(_CLOSES),
+                "terminal_time": self._at(CLOSES),
                 "counted_cash_fen": self._drawers[till],
             },
             self.id("close_shift", till),

@@ -3,9 +3,10 @@
 import json
 import sys
 import time
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
@@ -21,9 +22,10 @@ from rich.progress import (
 from rich.text import Text
 
 from pomona.errors import Refused
+from pomona_console.day import CLOSES
 from pomona_console.day_crew import Crew
 from pomona_console.replay_checkpoint import Checkpoint
-from pomona_console.replay_plan import Scheme, plan_day
+from pomona_console.replay_plan import ZONE, Scheme, plan_day
 from pomona_console.replay_record import BadRecord, Record, read_record
 from pomona_console.replay_shops import open_shops
 from pomona_console.report import Expected
@@ -113,7 +115,19 @@ def chosen_days(record: Record, first: date | None, count: int) -> list[date]:
                 f" {known[0]} to {known[-1]}; choose a day in it with --from.",
             )
         )
+    if _closing(days[-1]) > datetime.now(UTC):
+        raise click.UsageError(
+            say(
+                f"{days[-1]} 还没有打烊。请用 --days 或 --from 只选已过去的日子。",
+                f"The shops have not closed on {days[-1]} yet. Choose days that are over,"
+                " with --days or --from.",
+            )
+        )
     return days
+
+
+def _closing(day: date) -> datetime:
+    return datetime.combine(day, CLOSES, ZoneInfo(ZONE))
 
 
 @click.command(short_help="Play a sales record through the running stack.")

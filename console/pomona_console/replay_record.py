@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -31,6 +32,7 @@ _BY_PIECE = re.compile(
 _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]+)?", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MAX_PROBLEMS = 20
+_FIRST_YEAR = 2000
 
 
 @dataclass(frozen=True)
@@ -142,15 +144,13 @@ class _Line:
 
     def day(self, field: str) -> date:
         value = self.cells[field].strip()
-        try:
-            if _DAY.fullmatch(value):
-                return date.fromisoformat(value)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            if _DAY.fullmatch(value) and (day := date.fromisoformat(value)).year >= _FIRST_YEAR:
+                return day
         self.wrong(
             field,
-            f"“{value[:20]}”不是日期。请写成 2020-07-01 的形式。",
-            f"{value[:20]!r} is not a date. Write it like 2020-07-01.",
+            f"“{value[:20]}”不是 {_FIRST_YEAR} 年以后的日期。请写成 2020-07-01 的形式。",
+            f"{value[:20]!r} is not a date since {_FIRST_YEAR}. Write it like 2020-07-01.",
         )
         return date.min
 

@@ -43,6 +43,14 @@ def test_a_period_without_a_day_of_the_record_is_refused(first: date, count: int
         chosen_days(RECORD, first, count)
 
 
+def test_a_day_that_is_not_over_cannot_be_played() -> None:
+    ahead = date(2099, 1, 1)
+    record = Record("r", (APPLE,), {ahead: RECORD.days[DAYS[0]]})
+
+    with pytest.raises(click.UsageError, match="have not closed on 2099-01-01"):
+        chosen_days(record, None, 1)
+
+
 def outcome(*, quantity: int = 1000, strays: tuple[str, ...] = ()) -> Outcome:
     comparison = Comparison(
         day=DAYS[0],

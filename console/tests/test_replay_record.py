@@ -72,6 +72,7 @@ def test_the_key_follows_from_the_content_and_not_from_its_spelling(tmp_path: Pa
     [
         ("2020-7-1,富士苹果,16,7.5,1", "date"),
         ("2020-02-30,富士苹果,16,7.5,1", "date"),
+        ("1999-12-31,富士苹果,16,7.5,1", "date"),
         ("2020-07-01,火龙果,16,7.5,1", "product"),
         ("2020-07-01,,16,7.5,1", "product"),
         ("2020-07-01,富士苹果,NaN,7.5,1", "retail_price_per_kg"),
