@@ -104,8 +104,9 @@ class Chain:
         for store in self.stores:
             self.receive(store)
         moves = (
-            [self.sell] * 8
-            + [self.receive, self.cancel, self.give_back, self.claim, self.claim]
+            [self.sell] * 6
+            + [self.receive] * 3
+            + [self.cancel, self.give_back, self.claim, self.claim]
             + [self.shrink, self.transfer]
         )
         for _ in range(steps):
@@ -119,7 +120,7 @@ class Chain:
 
     def receive(self, store: UUID) -> None:
         lot, product = self.id(), self.random.choice(list(self.products))
-        quantity, goods = self.random.randint(1, 9000), self.random.randint(0, 90000)
+        quantity, goods = self.random.randint(1, 900), self.random.randint(0, 90000)
         freight = self.random.randint(0, 900)
         self.lots[lot] = {
             "product": product,
@@ -415,7 +416,7 @@ class Chain:
     def transfer(self, store: UUID) -> None:
         other = self.random.choice(self.stores)
         product = self.random.choice(list(self.products))
-        lots, _ = self.take(store, product, self.random.randint(1, 2000))
+        lots, _ = self.take(store, product, self.random.randint(1, 700))
         if other == store or not lots:
             for lot in lots:
                 self.on_hand[store, lot["lot_id"]] += lot["quantity"]

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 DOCS = Path(__file__).parents[2] / "docs"
 REQUESTS = {request.method: request.schema() for request in contracts.REQUESTS}
 few = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -301,6 +301,13 @@ def test_a_rebuild_refuses_an_archive_with_a_hole(figures, month):
     assert figures.digests() == right
 
 
+def most_sold(chain: Chain) -> UUID:
+    sold = Counter(
+        part["lot_id"] for order in chain.paid for parts in order["lots"].values() for part in parts
+    )
+    return sold.most_common(1)[0][0]
+
+
 def test_pages_go_on_where_they_stopped_and_make_up_the_whole(figures, month):
     figures.empty().hear_all(month)
     questions = [
@@ -311,7 +318,7 @@ def test_pages_go_on_where_they_stopped_and_make_up_the_whole(figures, month):
         ("stock_position", {}),
         ("lot_balance", {}),
         ("lot_margin", {}),
-        ("trace_lot", {"lot_id": str(next(iter(month.lots)))}),
+        ("trace_lot", {"lot_id": str(most_sold(month))}),
     ]
     for method, asked in questions:
         rows = "sales" if method == "trace_lot" else "rows"
