@@ -48,9 +48,13 @@ def play_demo(stack: Stack, progress: Progress) -> Findings:
     help="Where the summary goes as JSON; by default .run/demo-report.json.",
 )
 def demo(report: Path | None) -> None:
-    """Play one trading day of a made-up three-store chain, from first delivery to last drawer.
+    r"""Play one trading day of a made-up three-store chain, from first delivery to last drawer.
 
     Starts servers and services of its own and stops them again.
+
+    \b
+    Example:
+      pomona demo
     """
     report = report or default_directory() / "demo-report.json"
     stderr = Console(stderr=True)

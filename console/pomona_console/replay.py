@@ -159,11 +159,16 @@ def replay(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Play the record SALES through the RPCs of the running stack, split over several stores.
+    r"""Play the record SALES through the RPCs of the running stack, split over several stores.
 
     Every command's id follows from the record, the seed and the number of stores, so that an
     interrupted replay goes on where it stopped when the same command is given again, and nothing
     happens twice. Exits 1 if analytics differs from the record in one gram or fen.
+
+    \b
+    Examples:
+      pomona replay sales.csv --products products.csv
+      pomona replay sales.csv --products products.csv --from 2021-03-01 --days 14 --stores 3
     """
     stderr = Console(stderr=True)
     try:

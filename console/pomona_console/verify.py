@@ -158,9 +158,14 @@ def table_of(verdict: Verdict) -> Table:
 @click.command(short_help="Recompute the invariants from the event stores and say which hold.")
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as JSON.")
 def verify(as_json: bool) -> None:
-    """Recompute the invariants from the event stores and say which hold.
+    r"""Recompute the invariants from the event stores and say which hold.
 
     Exits 1 if one does not.
+
+    \b
+    Examples:
+      pomona verify
+      pomona verify --json | jq .
     """
     stack = running_stack()
     with bar(Console(stderr=True)) as progress:
