@@ -25,6 +25,7 @@ def test_every_invariant_holds_after_the_day(findings: Findings) -> None:
     assert findings.verdict.positions.behind == {}
 
 
+@pytest.mark.feature("SYS-06")
 def test_three_stores_sold_all_day(findings: Findings) -> None:
     rows = findings.hours
 
@@ -33,6 +34,7 @@ def test_three_stores_sold_all_day(findings: Findings) -> None:
     assert sum(row["cancelled"] for row in rows) == 1
 
 
+@pytest.mark.feature("AFT-10")
 def test_a_complaint_is_refunded_and_traced_to_its_supplier(findings: Findings) -> None:
     claim, trace = findings.claims[0], findings.claimed_line
 
@@ -43,6 +45,7 @@ def test_a_complaint_is_refunded_and_traced_to_its_supplier(findings: Findings) 
     assert findings.bad_lot["claims"][0]["claim_id"] == claim["claim_id"]
 
 
+@pytest.mark.feature("AFT-09")
 def test_goods_that_came_back_were_booked_and_disposed_of(findings: Findings) -> None:
     claim = findings.claims[1]
 
@@ -54,6 +57,7 @@ def test_goods_that_came_back_were_booked_and_disposed_of(findings: Findings) ->
     }
 
 
+@pytest.mark.feature("INV-03")
 def test_low_stock_was_told_once_and_recovered_by_a_transfer(findings: Findings) -> None:
     told = [
         alert["event"]
@@ -64,6 +68,7 @@ def test_low_stock_was_told_once_and_recovered_by_a_transfer(findings: Findings)
     assert told == ["stock_fell_low", "stock_recovered"]
 
 
+@pytest.mark.feature("CRM-10")
 def test_members_have_points_that_wait_for_the_claim_window(findings: Findings) -> None:
     assert all(row["pending"] > 0 for row in findings.points)
     assert all(row["available"] == 0 for row in findings.points)
