@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from pomona import health, wire
 from pomona.application import Application, Question
+from pomona.broker import LARGEST_MESSAGE
 from pomona.config import Settings
 from pomona.contracts import Contracts, Request, contracts_of
 from pomona.doors import RpcServer
@@ -128,7 +129,7 @@ class Spine:
         size = 0
         for envelope in found:
             size += len(envelope.raw)
-            if events and size > 8 * wire.MAX_BYTES:
+            if events and size > LARGEST_MESSAGE // 2:
                 break
             events.append(wire.decode(envelope.raw, limit=len(envelope.raw)))
         return {"events": events, "pending": pending, "head": head}
