@@ -1,12 +1,17 @@
 """AMQP as every service uses it: confirmed publishing in windows, consuming in order."""
 
+import struct
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import amqp
+from amqp import abstract_channel, serialization
+from amqp.exceptions import AMQPError
+from amqp.spec import Basic
 
 from pomona.envelope import Envelope
 from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
@@ -14,10 +19,44 @@ from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
 HEARTBEAT = 10
 CONFIRM_TIMEOUT = 20.0
 PRECONDITION_FAILED = 406
-LARGEST_MESSAGE = 4 * 1024 * 1024  # what the broker lets through
+LARGEST_MESSAGE = 2 * 1024 * 1024  # what the broker lets through
 DEAD_LETTERS = "dead-letters"
+# Without connection.blocked: with it, py-amqp reads before each publish, so that the next message
+# is handled in the middle of answering the last one, by whoever answers.
+CAPABILITIES = {"consumer_cancel_notify": True, "authentication_failure_close": True}
 
 ConnectionLost = (amqp.exceptions.AMQPError, OSError)
+
+
+_read_properties = serialization.PROPERTY_CLASSES[Basic.CLASS_ID]
+_read_arguments = serialization.loads
+
+
+def _readable_properties(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
+    """Read a message's properties; where that fails it has none, and is refused for it.
+
+    By itself py-amqp raises out of the connection, and again after each redelivery.
+    """
+    try:
+        properties: tuple[dict[str, Any], int] = _read_properties(buffer, offset)
+    except (ValueError, OverflowError, LookupError, RecursionError, struct.error, AMQPError):
+        return {}, offset
+    return properties
+
+
+def _readable_arguments(form: str, buffer: bytes, offset: int) -> tuple[list[Any], int]:
+    """Read a method's arguments; a routing key, which comes last, may hold any bytes."""
+    try:
+        arguments: tuple[list[Any], int] = _read_arguments(form, buffer, offset)
+    except UnicodeDecodeError:
+        values, start = _read_arguments(form[:-1], buffer, offset)
+        end = start + 1 + buffer[start]
+        return [*values, bytes(buffer[start + 1 : end]).decode("utf-8", "replace")], end
+    return arguments
+
+
+serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _readable_properties
+abstract_channel.loads = _readable_arguments
 
 
 def connect(uri: str) -> amqp.Connection:
@@ -33,8 +72,16 @@ def connect(uri: str) -> amqp.Connection:
         read_timeout=30,
         write_timeout=10,
     )
+    connection.negotiate_capabilities = CAPABILITIES
     connection.connect()
     return connection
+
+
+def open_channel(connection: amqp.Connection) -> amqp.Channel:
+    """Open a channel that leaves bodies as bytes, whatever encoding a message claims."""
+    channel = connection.channel()
+    channel.auto_decode = False
+    return channel
 
 
 def exchange_of(service: str) -> str:
@@ -147,7 +194,7 @@ class Consumer:
         self._arrived: list[tuple[int, amqp.Message]] = []
         self.cancelled = False
         self._connection = connect(uri)
-        self._channel = self._connection.channel()
+        self._channel = open_channel(self._connection)
         self._channel.basic_qos(0, 2 * window, a_global=False)
         exchange = declare_event_exchange(self._channel, source)
         queue = f"{service}.from.{source}"
@@ -190,12 +237,20 @@ class Consumer:
         self.cancelled = True
 
 
-def pump(connection: amqp.Connection, timeout: float) -> bool:
-    """Handle what the broker sent within `timeout` seconds; say whether anything came."""
+def pump(
+    connection: amqp.Connection,
+    timeout: float,
+    writing: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 - holds no state
+) -> bool:
+    """Handle what the broker sent within `timeout` seconds; say whether anything came.
+
+    Where others write to the connection too, `writing` keeps heartbeats out of their frames.
+    """
     try:
         connection.drain_events(timeout=max(0.001, timeout))
     except TimeoutError:
-        connection.heartbeat_tick()
+        with writing:
+            connection.heartbeat_tick()
         return False
     return True
 

@@ -26,6 +26,7 @@ from pomona.broker import (
     declare_dead_letters,
     fits,
     is_fatal,
+    open_channel,
     pump,
 )
 from pomona.contracts import Request
@@ -43,6 +44,7 @@ REPLY_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TRIES = 20
 LONGEST_CALL_SECONDS = 30.0
 RETRY_SECONDS = 1.0
+TOO_MUCH = "答复过大，请缩小查询范围。|The answer is larger than a message may be: ask for less."
 
 
 class CommandSchema(RequestSchema):
@@ -122,7 +124,7 @@ class Call:
         self._headers = headers
         self.caller = ""
         self._deadline = time.monotonic() + _seconds_left(headers)
-        self.correlation_id = str(headers.get("nameko.correlation_id") or "")[:64]
+        self.correlation_id = _printable(headers.get("nameko.correlation_id"))
 
     def question(self) -> Question:
         """Check the caller and the request. Raises a `Refusal`."""
@@ -195,7 +197,7 @@ class Call:
             at=self.at,
             correlation_id=self.correlation_id,
             request_hash=request_hash(self.contract.method, kwargs),
-            traceparent=str(self._headers.get("nameko.traceparent") or "")[:64],
+            traceparent=_printable(self._headers.get("nameko.traceparent")),
         )
         if head["expires_at"] < self.at:
             metrics.commands_expired.inc()
@@ -277,7 +279,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
     def _serve(self) -> None:
         connection = connect(self.spine.settings.amqp)
         try:
-            channel = connection.channel()
+            channel = open_channel(connection)
             declare_dead_letters(channel)
             channel.exchange_declare(RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
             queue = f"rpc-{self.spine.service}"
@@ -289,15 +291,24 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             self.connected = True
             metrics.amqp_connected.labels("rpc").set(1)
             while not self._stopping:
-                pump(connection, 0.5)
+                pump(connection, 0.5, self._writing)
             with self._writing:
                 channel.basic_cancel("rpc", nowait=True)
             while self._in_hand:
-                pump(connection, 0.1)
+                pump(connection, 0.1, self._writing)
         finally:
             close(connection)
 
     def _arrived(self, message: amqp.Message) -> None:
+        try:
+            self._take_in(message)
+        except ConnectionLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - no message may end the process that reads it
+            log.warning("message_undigested", defect=type(error).__name__)
+            self._bury(message, "defect")
+
+    def _take_in(self, message: amqp.Message) -> None:
         properties = message.properties
         reply_to = properties.get("reply_to")
         reason = fits(message, (wire.CONTENT_TYPE,))
@@ -320,12 +331,12 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._bury(message, reason)
 
     def _spawn(self, message: amqp.Message, body: dict[str, Any]) -> None:
-        method = message.delivery_info["routing_key"].partition(".")[2]
+        method = _printable(message.delivery_info["routing_key"].partition(".")[2])
         channel = self._channel
         refusal: errors.Refusal
         contract = self.spine.requests.get(method)
         if contract is None:
-            refusal = errors.UnknownMethod(field="method", method=method[:60])
+            refusal = errors.UnknownMethod(field="method", method=method)
             self._answer(message, channel, None, refusal)
             return
         if body.get("args"):
@@ -377,13 +388,15 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         headers = message.properties.get("application_headers") or {}
         correlation_id = message.properties.get("correlation_id") or ""
         locale = str(headers.get("nameko.locale") or "en")
+        body = wire.encode(
+            {"result": result, "error": refusal and _wire_error(refusal, locale, correlation_id)}
+        )
+        if len(body) > LARGEST_MESSAGE:
+            # the broker would close the channel over it
+            self._answer(message, channel, None, errors.InvalidRequest("body", problem=TOO_MUCH))
+            return
         answer = amqp.Message(
-            wire.encode(
-                {
-                    "result": result,
-                    "error": refusal and _wire_error(refusal, locale, correlation_id),
-                }
-            ),
+            body,
             content_type=wire.CONTENT_TYPE,
             content_encoding="utf-8",
             correlation_id=correlation_id,
@@ -443,9 +456,16 @@ def _refusal(error: BaseException) -> errors.Refusal:
 
 def too_large(kwargs: dict[str, Any]) -> errors.Refusal:
     """Name the field that makes a request larger than a message may be."""
-    largest = max(kwargs, key=lambda field: len(wire.encode(kwargs[field])), default="body")
+    largest = max(kwargs, key=lambda field: _size(kwargs[field]), default="body")
     problem = f"请求不得超过 {wire.MAX_BYTES} 字节。|A request has at most {wire.MAX_BYTES} bytes."
     return errors.InvalidRequest(field=str(largest)[:60], problem=problem)
+
+
+def _size(value: Any) -> int:
+    try:
+        return len(wire.encode(value))
+    except TypeError:  # nested deeper than can be written
+        return wire.MAX_BYTES
 
 
 def _outcome(refusal: errors.Refusal) -> str:
@@ -485,10 +505,12 @@ def _wire_error(refusal: errors.Refusal, locale: str, correlation_id: str) -> di
             "field": refusal.field,
             "zh": refusal.sentence("zh"),
             "en": refusal.sentence("en"),
-            "correlation_id": correlation_id,
+            "correlation_id": _printable(correlation_id),
         },
     }
 
 
-def _printable(value: Any) -> str | None:
-    return value[:36] if isinstance(value, str) else None
+def _printable(value: object) -> str:
+    """Return what can be logged, stored and sent back of what a caller put beside a request."""
+    text = value if isinstance(value, str) else ""
+    return "".join(character for character in text[:64] if character.isprintable())
