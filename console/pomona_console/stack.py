@@ -24,7 +24,7 @@ from pomona_console.supervisor import ANOTHER_RUNS, end_what_a_killed_supervisor
 from pomona_console.trouble import Trouble
 
 _LOOK_EVERY = 0.1
-_STARTED_WITHIN = 300.0
+_STARTED_WITHIN = 600.0
 _STOPPED_WITHIN = 90.0
 _TOKEN_LASTS = timedelta(hours=12)
 

@@ -39,9 +39,9 @@ from pomona_console.trouble import Trouble
 ANOTHER_RUNS = 3  # exit status: the directory belongs to a supervisor that is alive
 
 _TICK = 0.1
-_SERVERS_READY_WITHIN = 60.0
-_TABLES_READY_WITHIN = 60.0
-_SERVICES_READY_WITHIN = 90.0
+_SERVERS_READY_WITHIN = 120.0
+_TABLES_READY_WITHIN = 180.0
+_SERVICES_READY_WITHIN = 180.0
 _HOPELESS_AFTER = 4  # starts that failed before anything was ready
 _STOP_WITHIN = 22.0  # a service cuts its own stop short after 20
 _TOKENS_LAST = timedelta(days=365)
