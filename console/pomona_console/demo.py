@@ -12,6 +12,7 @@ from pomona_console.day_crew import Crew
 from pomona_console.demo_day import DemoDay
 from pomona_console.demo_findings import Findings, found
 from pomona_console.demo_summary import summary
+from pomona_console.report_failures import told_plainly
 from pomona_console.report_words import in_chinese, say
 from pomona_console.stack import Stack, default_directory, temporary_stack, terminal_for
 from pomona_console.verify import table_of, verified
@@ -77,7 +78,8 @@ def demo(report: Path | None) -> None:
 
         with temporary_stack(tell=tell) as stack:
             progress.update(starting, visible=False)
-            findings = play_demo(stack, progress)
+            with told_plainly():
+                findings = play_demo(stack, progress)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(
         json.dumps(findings.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"

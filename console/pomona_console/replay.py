@@ -21,7 +21,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from pomona.errors import Refused
 from pomona_console.day import CLOSES
 from pomona_console.day_crew import Crew
 from pomona_console.replay_checkpoint import Checkpoint
@@ -29,6 +28,7 @@ from pomona_console.replay_plan import ZONE, Scheme, plan_day
 from pomona_console.replay_record import BadRecord, Record, read_record
 from pomona_console.replay_shops import open_shops
 from pomona_console.report import Expected
+from pomona_console.report_failures import told_plainly
 from pomona_console.report_outcome import Outcome, summary
 from pomona_console.report_words import say
 from pomona_console.stack import Stack, running_stack
@@ -178,9 +178,8 @@ def replay(
     chosen = chosen_days(record, first.date() if first else None, days)
     stack = running_stack()
     try:
-        outcome = play(stack, record, Scheme(record.key, stores, seed), chosen, stderr)
-    except Refused as refused:
-        raise click.ClickException(str(refused)) from None
+        with told_plainly():
+            outcome = play(stack, record, Scheme(record.key, stores, seed), chosen, stderr)
     except KeyboardInterrupt:
         stderr.print(
             say(

@@ -7,11 +7,9 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import dict_row
-
 from pomona_console.replay_plan import StoreDay
 from pomona_console.replay_record import Product, Row
+from pomona_console.report_database import reported
 
 _SQL = """
 SELECT store_id, business_date, product_id, unit, quantity, returned, takings_fen
@@ -102,14 +100,13 @@ class Expected:
         days = sorted({day for day, _ in self._record})
         found: dict[Key, Counter[str]] = {}
         strays: list[str] = []
-        with psycopg.connect(reporting_dsn, row_factory=dict_row) as reporting:
-            for row in reporting.execute(_SQL, (list(stores), days)):
-                key = (row["business_date"], row["product_id"])
-                product = self._products.get(row["product_id"])
-                if key not in self._record or product is None or product.unit != row["unit"]:
-                    strays.append(" ".join(str(value) for value in row.values()))
-                else:
-                    found.setdefault(key, Counter()).update(_figures(row))
+        for row in reported(reporting_dsn, _SQL, (list(stores), days)):
+            key = (row["business_date"], row["product_id"])
+            product = self._products.get(row["product_id"])
+            if key not in self._record or product is None or product.unit != row["unit"]:
+                strays.append(" ".join(str(value) for value in row.values()))
+            else:
+                found.setdefault(key, Counter()).update(_figures(row))
         nothing: Counter[str] = Counter()
         comparisons = [
             Comparison(

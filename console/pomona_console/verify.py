@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 import click
-import psycopg
-from psycopg.rows import dict_row
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from pomona.terminal import Terminal
+from pomona_console.report_database import reported
+from pomona_console.report_failures import told_plainly
 from pomona_console.report_words import say
 from pomona_console.stack import Stack, running_stack, terminal_for
 from pomona_console.verify_chain import Chains, Once
@@ -82,9 +82,9 @@ def verified(stack: Stack, progress: Progress) -> Verdict:
                 progress.advance(task, event.position - before)
                 before = event.position
         tallies = [tally for check in checks for tally in check.tallies()]
-        with psycopg.connect(stack.databases["reporting"], row_factory=dict_row) as reporting:
-            tallies.append(sales.compared(reporting.execute(SALES_SQL)))
-            tallies.extend(lots.compared(reporting.execute(LOTS_SQL)))
+        reporting = stack.databases["reporting"]
+        tallies.append(sales.compared(reported(reporting, SALES_SQL)))
+        tallies.extend(lots.compared(reported(reporting, LOTS_SQL)))
         tallies.append(_archived(terminal, chains.events))
         tallies.append(_parked(settled))
     return Verdict(tuple(tallies), dict(chains.events), settled)
@@ -144,9 +144,9 @@ def bar(stderr: Console) -> Progress:
 
 def table_of(verdict: Verdict) -> Table:
     """Lay the verdict out for people."""
-    table = Table(
-        say("", ""), say("检查", "invariant"), say("数量", "checked"), say("不符", "broken")
-    )
+    table = Table("", say("检查", "invariant"))
+    table.add_column(say("数量", "checked"), justify="right")
+    table.add_column(say("不符", "broken"), justify="right")
     for tally in verdict.tallies:
         mark = "[green]✓[/]" if tally.holds else "[red]✗[/]"
         table.add_row(mark, tally.title, f"{tally.checked:,}", f"{tally.broken:,}")
@@ -168,7 +168,7 @@ def verify(as_json: bool) -> None:
       pomona verify --json | jq .
     """
     stack = running_stack()
-    with bar(Console(stderr=True)) as progress:
+    with told_plainly(), bar(Console(stderr=True)) as progress:
         verdict = verified(stack, progress)
     if as_json:
         click.echo(json.dumps(verdict.as_json(), ensure_ascii=False, indent=2))

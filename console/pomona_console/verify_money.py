@@ -98,7 +98,7 @@ class Drawers:
                 self._paid[data["order_id"]] = (data["shift_id"], cash, card)
                 self._move(event, data["shift_id"], cash, card)
             case "order_cancelled":
-                shift, cash, card = self._paid[data["order_id"]]
+                shift, cash, card = self._paid.pop(data["order_id"], ("", 0, 0))
                 self._move(event, shift, -cash, -card)
             case "goods_returned":
                 fen, cash = data["refund_fen"], data["tender"] == "cash"
