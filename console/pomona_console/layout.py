@@ -50,9 +50,13 @@ class Layout:
         for path in self.directory.iterdir():
             if path not in (self.lock, self.directory / "logs"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for log in (self.directory / "logs").iterdir():
-            log.write_text("")
         self.make()
+
+    def set_logs_aside(self) -> None:
+        """Keep the logs of the life before this one, and no older ones."""
+        for log in (self.directory / "logs").glob("*.log"):
+            if log != self.log("supervisor"):  # whoever started us opened it anew
+                log.replace(log.with_suffix(".log.before"))
 
     def password(self, name: str) -> str:
         """Return the password kept under this name, made at first use."""

@@ -1,20 +1,16 @@
 """`pomona status`: what runs where, whether it is ready, and how far behind it is."""
 
 import json
-import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from pomona_console.probes import is_ready, lag
 from pomona_console.stack import Stack, running_stack
-from pomona_console.supervisor import is_ready
-
-_LAG = "pomona_inbox_lag_events"
 
 
 @click.command
@@ -53,23 +49,8 @@ def _service(service: Mapping[str, Any]) -> dict[str, Any]:
         "pid": service["pid"],
         "http_port": port,
         "ready": service["pid"] is not None and is_ready(port),
-        "lag": _lag(port),
+        "lag": lag(port),
         "restarts": service["restarts"],
-    }
-
-
-def _lag(http_port: int) -> dict[str, int]:
-    """Return how many events of each source are not applied yet; empty while nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/metrics", timeout=2) as answer:
-            metrics = answer.read().decode()
-    except OSError:
-        return {}
-    return {
-        sample.labels["source"]: int(sample.value)
-        for family in text_string_to_metric_families(metrics)
-        if family.name == _LAG
-        for sample in family.samples
     }
 
 

@@ -17,8 +17,6 @@ import subprocess
 import sys
 import time
 import traceback
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -32,6 +30,7 @@ from pomona_console import given_broker
 from pomona_console.databases import Databases
 from pomona_console.layout import REPORTING, Layout, read_json, write_private
 from pomona_console.postgres import Postgres
+from pomona_console.probes import is_ready
 from pomona_console.processes import Child, Ports, adopt_orphans, end, spawn, stop
 from pomona_console.rabbitmq import RabbitMQ
 from pomona_console.trouble import Trouble
@@ -167,11 +166,12 @@ class Supervisor:
             "POMONA_HTTP_PORT": str(self.http_ports[service]),
             "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
             "POMONA_SERVICE_TOKEN": str(self.layout.service_token(service)),
-            "POMONA_LOG_LEVEL": os.environ.get("POMONA_LOG_LEVEL", "INFO"),
         }
+        # The administrator's DSN is no business of a service.
+        inherited = {name: os.environ[name] for name in os.environ if name != "POMONA_PG_DSN"}
         return spawn(
             [sys.executable, "-m", module, service],
-            environment={**os.environ, **settings},
+            environment={**inherited, **settings},
             log=self.layout.log(service),
             directory=self.layout.directory,
         )
@@ -313,15 +313,6 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
     return process.poll() is not None
 
 
-def is_ready(http_port: int) -> bool:
-    """Ask a service's own port whether it can work."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)  # noqa: PLR2004
-    except (OSError, urllib.error.URLError):
-        return False
-
-
 @contextlib.contextmanager
 def _only_one(layout: Layout) -> Iterator[bool]:
     """Hold the directory for as long as we live; the lock goes with the process."""
@@ -359,6 +350,7 @@ def main() -> int:
         if not alone:
             return ANOTHER_RUNS
         end_what_a_killed_supervisor_left(layout)
+        layout.set_logs_aside()
         if chosen.temporary:
             layout.empty()
         try:
