@@ -54,6 +54,16 @@ def a_day() -> list[dict[str, Any]]:
                 "change_fen": 1000,
             },
         ),
+        ("order_paid", _second_sale()),
+        (
+            "order_cancelled",
+            {
+                "order_id": "o2",
+                "store_id": "s1",
+                "business_date": DAY,
+                "lines": _second_sale()["lines"],
+            },
+        ),
         (
             "goods_returned",
             {
@@ -107,6 +117,20 @@ def a_day() -> list[dict[str, Any]]:
             "stock_sold",
             {
                 **STOCK,
+                "order_id": "o2",
+                "lines": [
+                    {"line_no": 1, "quantity": 100, "shortfall": 0, "lots": [part(100, 1100)]}
+                ],
+            },
+        ),
+        (
+            "stock_put_back",
+            {**STOCK, "order_id": "o2", "lots": [part(100, 1200)], "shortfall": 0},
+        ),
+        (
+            "stock_sold",
+            {
+                **STOCK,
                 "order_id": "o1",
                 "lines": [
                     {"line_no": 1, "quantity": 1250, "shortfall": 50, "lots": [part(1200, 0)]},
@@ -156,6 +180,32 @@ def a_day() -> list[dict[str, Any]]:
     ]
 
 
+def _second_sale() -> dict[str, Any]:
+    """Return a sale that is cancelled before the customer leaves."""
+    line = {
+        "line_no": 1,
+        "product_id": "p1",
+        "unit": "g",
+        "quantity": 100,
+        "price_fen": 1000,
+        "total_fen": 100,
+        "net_fen": 100,
+    }
+    return {
+        "order_id": "o2",
+        "receipt_no": "2",
+        "store_id": "s1",
+        "shift_id": "h1",
+        "business_date": DAY,
+        "customer_id": None,
+        "lines": [line],
+        "total_fen": 100,
+        "rounding_fen": 0,
+        "tenders": [{"kind": "cash", "amount_fen": 100}],
+        "change_fen": 0,
+    }
+
+
 def _between() -> dict[str, str]:
     return {"transfer_id": "t1", "from_store_id": "s1", "to_store_id": "s2", "store_id": ""}
 
@@ -187,7 +237,13 @@ def broken(envelopes: list[dict[str, Any]]) -> set[str]:
 
 
 def find(envelopes: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(one["data"] for one in envelopes if one["type"].split(".")[2] == name)
+    """Return the data of the first such event, of the first order where there are several."""
+    return next(
+        one["data"]
+        for one in envelopes
+        if one["type"].split(".")[2] == name
+        and (name != "stock_sold" or one["data"]["order_id"] == "o1")
+    )
 
 
 def test_a_day_where_all_is_well_breaks_nothing() -> None:
@@ -195,14 +251,21 @@ def test_a_day_where_all_is_well_breaks_nothing() -> None:
 
 
 def lose_an_event(day: list[dict[str, Any]]) -> None:
-    del day[2]
+    del day[4]
+
+
+def forget_to_put_back(day: list[dict[str, Any]]) -> None:
+    find(day, "stock_put_back")["lots"] = [part(99, 1199)]
+
+
+def keep_the_money_of_a_cancelled_sale(day: list[dict[str, Any]]) -> None:
+    find(day, "order_cancelled")["order_id"] = "o3"
 
 
 def sell_twice(day: list[dict[str, Any]]) -> None:
     again = deepcopy(day[1])
-    again["position"], again["previous"], again["id"] = 6, 5, "orders-6"
-    again["data"]["shift_id"] = "h1"
-    day.insert(5, again)
+    again["position"], again["previous"], again["id"] = 8, 7, "orders-8"
+    day.insert(7, again)
 
 
 def misprice(day: list[dict[str, Any]]) -> None:
@@ -269,6 +332,8 @@ def keep_points_of_a_refund(day: list[dict[str, Any]]) -> None:
                 "shift_open",
             },
         ),
+        (forget_to_put_back, {"sales_allocated", "lot_balances"}),
+        (keep_the_money_of_a_cancelled_sale, {"shift_cash", "sales_allocated"}),
         (misprice, {"line_totals"}),
         (miss_a_fen_of_change, {"tenders", "shift_cash"}),
         (count_the_drawer_wrong, {"shift_cash"}),
