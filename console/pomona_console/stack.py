@@ -138,16 +138,12 @@ def temporary_stack(
     directory: Path | None = None,
     *,
     services: Sequence[str] = SERVICES,
-    keep: bool = False,
     tell: Tell = _quietly,
 ) -> Iterator[Stack]:
     """Start a fresh stack of our own, stopped and emptied when the block ends or this process dies.
 
-    With `keep` it is the stack of `pomona up` instead, and is left running.
+    Without a directory it lies beside that of `pomona up`, which may be running as well.
     """
-    if keep:
-        yield up(directory, tell)
-        return
     layout = Layout(directory or default_directory() / "temporary")
     supervisor = _start_supervisor(layout, services, temporary=True)
     try:
