@@ -25,6 +25,7 @@ from pomona_console.trouble import Trouble
 
 _LOOK_EVERY = 0.1
 _STARTED_WITHIN = 600.0
+_ANOTHER_COMES_WITHIN = 30.0
 _STOPPED_WITHIN = 90.0
 _TOKEN_LASTS = timedelta(hours=12)
 
@@ -191,14 +192,15 @@ def _start_supervisor(
 
 def _wait_until_running(layout: Layout, supervisor: subprocess.Popen[bytes], tell: Tell) -> Stack:
     told = None
-    deadline = time.monotonic() + _STARTED_WITHIN
-    while time.monotonic() < deadline:
+    shared = supervisor.stdin is None  # the stack of `pomona up`: another `up` may start it for us
+    began = time.monotonic()
+    while time.monotonic() < began + _STARTED_WITHIN:
         status = supervisor.poll()
         state = read_json(layout.state) or {}
-        if status == ANOTHER_RUNS and supervisor.stdin:
+        if status == ANOTHER_RUNS and not (shared and _comes_or_lives(state, began)):
             raise Trouble(
-                f"{layout.directory} 正被另一个进程使用。请等它结束。",
-                f"{layout.directory} is in use by another process. Wait until it ends.",
+                f"{layout.directory} 正被另一个进程使用。请等它结束后重试。",
+                f"{layout.directory} is in use by another process. Try again when it has ended.",
             )
         if status not in (None, ANOTHER_RUNS):
             raise _why_it_failed(layout, state)
@@ -210,6 +212,10 @@ def _wait_until_running(layout: Layout, supervisor: subprocess.Popen[bytes], tel
             tell(phase)
         time.sleep(_LOOK_EVERY)
     raise _why_it_failed(layout, {})
+
+
+def _comes_or_lives(state: Mapping[str, Any], since: float) -> bool:
+    return _supervisor_lives(state) or time.monotonic() < since + _ANOTHER_COMES_WITHIN
 
 
 def _why_it_failed(layout: Layout, state: Mapping[str, Any]) -> Trouble:
