@@ -1,5 +1,6 @@
 """The doors of a service: a call comes in, is checked, handed over once, and answered."""
 
+import json
 import re
 import threading
 import time
@@ -315,10 +316,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         if reason is None and not (isinstance(reply_to, str) and REPLY_KEY.fullmatch(reply_to)):
             reason = "reply_to"
         if reason is None:
-            try:
-                body = wire.decode(body_of(message), limit=LARGEST_MESSAGE)
-            except wire.Undecodable:
-                body = None
+            body = _body(body_of(message))
             if isinstance(body, dict) and isinstance(body.get("kwargs"), dict):
                 self._spawn(message, body)
                 return
@@ -452,6 +450,21 @@ def _refusal(error: BaseException) -> errors.Refusal:
     if isinstance(error, DatabaseLost):
         return errors.Unavailable()
     return errors.Internal()
+
+
+def _body(raw: bytes) -> Any:
+    """Decode a request; NaN and Infinity stay in it, for the schema to name their field."""
+    try:
+        return wire.decode(raw, limit=LARGEST_MESSAGE)
+    except wire.Undecodable:
+        if len(raw) > wire.MAX_BYTES:
+            return None
+        try:
+            body = json.loads(raw)
+            wire.encode(body)  # what cannot be written again, such as a surrogate, goes no further
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return body
 
 
 def too_large(kwargs: dict[str, Any]) -> errors.Refusal:
