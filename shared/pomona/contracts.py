@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +11,12 @@ from marshmallow import Schema
 Role = Literal["cashier", "store_manager", "head_office", "analyst", "service"]
 SchemaClass: TypeAlias = type[Schema]
 ROLES: tuple[Role, ...] = ("cashier", "store_manager", "head_office", "analyst", "service")
+
+
+@cache
+def _instance_of(schema: SchemaClass) -> Schema:
+    """Make a schema once: making it costs as much as several loads."""
+    return schema()
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Consumed:
 
     def read(self, data: Mapping[str, Any]) -> Any:
         """Turn the event's data into a fact. Raises marshmallow's ValidationError."""
-        return self.fact(**self.schema().load(data))
+        return self.fact(**_instance_of(self.schema).load(data))
 
 
 @dataclass(frozen=True)
