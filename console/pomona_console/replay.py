@@ -83,8 +83,10 @@ def play(
                     if not live:
                         stderr.print(say(f"{day} 已完成", f"{day} done"))
             seconds = time.monotonic() - began
-            progress.update(task, description=say("等待各服务处理完毕", "waiting for the inboxes"))
-            wait_until_caught_up(crew.person("replay", "head_office").ask)
+            wait_until_caught_up(
+                crew.person("replay", "head_office").ask,
+                lambda words: progress.update(task, description=words),
+            )
     comparisons, strays = expected.compared(
         stack.databases["reporting"], [shop.id for shop in shops]
     )

@@ -54,8 +54,11 @@ def verified(stack: Stack, progress: Progress) -> Verdict:
     """Wait until nothing is under way, read every event of every log, and check."""
     terminal = terminal_for(stack, role="head_office", person="verify")
     with terminal:
-        task = progress.add_task(say("等待处理完毕", "waiting for inboxes"), total=None)
-        settled = wait_until_caught_up(partial(terminal.ask, patience=30))
+        task = progress.add_task("", total=None)
+        settled = wait_until_caught_up(
+            partial(terminal.ask, patience=30),
+            lambda words: progress.update(task, description=words),
+        )
         progress.update(
             task, description=say("读取事件", "reading events"), total=sum(settled.heads.values())
         )

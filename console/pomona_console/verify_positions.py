@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pomona_console.layout import SERVICES
+from pomona_console.report_words import say
 from pomona_console.trouble import Trouble
 
 LOOK_EVERY = 0.2
@@ -44,9 +45,12 @@ def positions(ask: Ask) -> Positions:
     )
 
 
-def wait_until_caught_up(ask: Ask) -> Positions:
+def wait_until_caught_up(
+    ask: Ask, waiting: Callable[[str], None] = lambda _words: None
+) -> Positions:
     """Return once every inbox stands at its source's head and nothing moves any more.
 
+    `waiting` is told, at every look, how far it is still to go.
     Raises `Trouble` when an inbox stays behind and nothing has moved for minutes.
     """
     before: Positions | None = None
@@ -57,6 +61,10 @@ def wait_until_caught_up(ask: Ask) -> Positions:
             return now
         if now != before:
             before, moved = now, time.monotonic()
+        left = max(now.behind.values(), default=0)
+        waiting(
+            say(f"等待各服务处理完毕，落后 {left:,}", f"waiting for the inboxes, {left:,} behind")
+        )
         time.sleep(LOOK_EVERY)
     names = ", ".join(before.behind) if before else ", ".join(SERVICES)
     raise Trouble(
