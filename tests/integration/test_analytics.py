@@ -20,7 +20,7 @@ from analytics import contracts, projections, rebuild, reporting, tables, views
 from analytics.paging import BrokenPage
 from pomona import wire
 from pomona.envelope import Envelope
-from pomona_console.stack import temporary_stack
+from pomona_console.stack import Stack
 
 from .analytics_chain import SOURCES, Chain
 
@@ -76,22 +76,18 @@ class Figures:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with temporary_stack(services=()) as stack:
-        yield stack.admin_dsn
-
-
-@pytest.fixture(scope="module")
-def figures(server: str) -> Iterator[Figures]:
-    with psycopg.connect(server, autocommit=True) as connection:
+def figures(servers: Stack) -> Iterator[Figures]:
+    with psycopg.connect(servers.admin_dsn, autocommit=True) as connection:
         connection.execute("CREATE ROLE reporting LOGIN PASSWORD 'reader'")
         connection.execute("CREATE DATABASE figures")
-    dsn = psycopg.conninfo.make_conninfo(server, dbname="figures")
-    with psycopg.connect(dsn) as connection:
-        connection.execute(views.SCHEMA)
-    figures = Figures(dsn)
-    yield figures
-    figures.connection.close()
+        dsn = psycopg.conninfo.make_conninfo(servers.admin_dsn, dbname="figures")
+        with psycopg.connect(dsn) as own:
+            own.execute(views.SCHEMA)
+        figures = Figures(dsn)
+        yield figures
+        figures.connection.close()
+        connection.execute("DROP DATABASE figures WITH (FORCE)")
+        connection.execute("DROP ROLE reporting")
 
 
 @pytest.fixture(scope="module")
