@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import amqp
 
 from pomona import wire
-from pomona.broker import ConnectionLost, close, connect
+from pomona.broker import ConnectionLost, close, connect, pump
 from pomona.envelope import Envelope, unseal
 from pomona.errors import Refused, Unavailable
 
@@ -18,6 +18,7 @@ RPC_EXCHANGE = "nameko-rpc"
 TIMEOUT = 10.0
 COMMAND_LIFETIME = timedelta(minutes=5)
 PAUSE_SECONDS = 0.5
+IDLE_SECONDS = 1.0
 
 
 class Terminal:
@@ -33,6 +34,7 @@ class Terminal:
         self._connection: amqp.Connection | None = None
         self._channel: amqp.Channel | None = None
         self._reply_to = ""
+        self._used_at = 0.0
         self._replies: dict[str, bytes | None] = {}
 
     def command(
@@ -106,6 +108,7 @@ class Terminal:
             self.close()
             raise Unavailable from None
         finally:
+            self._used_at = time.monotonic()
             self._replies.pop(call_id, None)
         if body is None:
             raise Unavailable
@@ -128,8 +131,9 @@ class Terminal:
         self.close()
 
     def _open(self) -> amqp.Channel:
-        if self._channel is not None:
+        if self._channel is not None and not self._hung_up():
             return self._channel
+        self.close()
         connection = connect(self._uri)
         # from here on it is closed with us, whatever fails
         self._connection = connection
@@ -143,6 +147,16 @@ class Terminal:
         channel.events["basic_return"].add(self._returned)
         self._channel = channel
         return channel
+
+    def _hung_up(self) -> bool:
+        """Say whether the broker has gone, or dropped us, while we had nothing to ask."""
+        if time.monotonic() - self._used_at < IDLE_SECONDS:
+            return False
+        try:
+            pump(self._connection, 0.001)
+        except ConnectionLost:
+            return True
+        return False
 
     def _publish(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from pomona_console.stack import Stack, temporary_stack
+from pomona_console.stack import Stack, temporary_stack, terminal_for
 
 from .raw_caller import eventually, metric
 
@@ -108,6 +108,18 @@ def test_an_idle_service_stops_at_once(own):
     assert stopped_after(own.service("orders")["pid"]) < STOPS_WITHIN
 
     restarted(own, 1)
+
+
+@pytest.mark.feature("SYS-03")
+def test_a_terminal_that_had_nothing_to_ask_notices_no_restart_of_the_broker(own):
+    with terminal_for(own, role="head_office") as terminal:
+        terminal.ask("orders", "list_stores", patience=20)
+        os.kill(own.state["amqp"]["pid"], signal.SIGKILL)
+        eventually(lambda: own.refreshed().state["amqp"]["restarts"] == 1)
+        with terminal_for(own, role="head_office") as other:
+            other.ask("orders", "list_stores", timeout=2, patience=60)
+
+        assert terminal.ask("orders", "list_stores") == {"stores": []}
 
 
 @pytest.mark.feature("SYS-03")
