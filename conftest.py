@@ -4,6 +4,7 @@ The servers start at first use, live for the whole session and leave nothing beh
 pytest itself is killed: their supervisor goes when its parent goes.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -13,6 +14,10 @@ from pomona_console.databases import Databases
 from pomona_console.stack import Stack, temporary_stack
 
 _numbers = count(1)
+
+# A shell that puts us in the background makes us deaf to Ctrl-C, and so all that tests start; yet
+# some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
