@@ -129,7 +129,7 @@ def test_a_record_comes_out_as_it_went_in(stack: Stack, record: Path) -> None:
 
 
 def test_an_interrupted_replay_is_resumed_and_doubles_nothing(stack: Stack, record: Path) -> None:
-    replay = Replay(stack, record, "--seed", "7")
+    replay = Replay(stack, record, "--stores", "2", "--seed", "7")
 
     process = replay.start()
     wait_for_a_day(process)
@@ -153,7 +153,7 @@ def test_an_interrupted_replay_is_resumed_and_doubles_nothing(stack: Stack, reco
 
 @pytest.mark.feature("SYS-03")
 def test_a_replay_outlives_a_service_that_is_killed(stack: Stack, record: Path) -> None:
-    replay = Replay(stack, record, "--seed", "8")
+    replay = Replay(stack, record, "--stores", "2", "--seed", "8")
 
     process = replay.start()
     wait_for_a_day(process)
@@ -190,7 +190,7 @@ def test_a_bad_record_is_refused_by_line_and_nothing_is_played(stack: Stack, rec
 
 @pytest.mark.skipif(not PRODUCE.exists(), reason=f"the real record is not at {PRODUCE}")
 def test_two_days_of_the_real_record_come_out_equal(stack: Stack) -> None:
-    report = Replay(stack, PRODUCE, "--days", "2", "--from", "2022-06-22").run()
+    report = Replay(stack, PRODUCE, "--stores", "2", "--days", "2", "--from", "2022-06-22").run()
 
     assert report["equal"]
     assert report["played"]["days"] == 2
