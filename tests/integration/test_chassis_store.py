@@ -188,7 +188,7 @@ def test_the_log_gives_public_events_with_the_position_of_the_one_before(shop):
     with shop.reading() as cursor:
         everything = log.after(cursor, 0, 1000)
         pages = [log.after(cursor, start, 3) for start in (0, everything[2].position)]
-        middle = log.after(cursor, everything[4].position - 1, 1)
+        after_a_private_one = log.after(cursor, everything[5].position - 1, 1)
         head, left = log.head(cursor), log.count_after(cursor, everything[3].position)
 
     assert [envelope.type.split(".")[2] for envelope in everything] == [
@@ -203,7 +203,7 @@ def test_the_log_gives_public_events_with_the_position_of_the_one_before(shop):
     assert [envelope.raw for envelope in pages[0] + pages[1]] == [
         envelope.raw for envelope in everything[:6]
     ]
-    assert middle == [everything[4]]
+    assert after_a_private_one == [everything[5]]
     assert head == everything[-1].position
     assert left == 6
 

@@ -21,6 +21,7 @@ from marshmallow import Schema, fields
 
 from orders import projections
 from orders.application import Orders
+from pomona.application import Command
 from pomona.contracts import ROLES, Request, Role
 from pomona.doors import Call
 from pomona.errors import CommandIdReused, Expired, Forbidden, ForeignStore, Refusal, Refused
@@ -356,7 +357,7 @@ class Interrupted(Orders):
     name = "orders"
     dsn = ""
     lose: tuple[str, ...] = ()
-    tried = 0
+    tried = attempts = 0
 
     def commit(self, cause: Any, *aggregates: Any, **more: Any) -> dict[str, Any]:
         self.tried += 1
@@ -394,7 +395,11 @@ OPEN_STORE = next(r for r in requests_of("orders") if r.method == "open_store")
 
 
 def send(orders: Interrupted, request: dict[str, Any], role: Role = "head_office") -> Any:
-    return call(OPEN_STORE, role, request, application=orders).exactly_once(orders.open_store)
+    def attempt(command: Command) -> dict[str, Any]:
+        orders.attempts += 1
+        return orders.open_store(command)
+
+    return call(OPEN_STORE, role, request, application=orders).exactly_once(attempt)
 
 
 def count(orders: Interrupted, table: str) -> int:
@@ -418,7 +423,7 @@ def test_a_command_whose_answer_was_lost_is_looked_up_before_it_is_tried_again(
     answer = send(interrupted, store)
 
     assert answer == {"store_id": store["store_id"]}
-    assert interrupted.tried == tries
+    assert interrupted.tried == interrupted.attempts == tries
     assert count(interrupted, "commands") == count(interrupted, "orders_events") == 1
     assert send(interrupted, store) == answer
 
