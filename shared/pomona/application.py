@@ -17,6 +17,7 @@ from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import register_topic
 from psycopg.types.json import Jsonb
 
+from pomona import metrics
 from pomona.errors import CommandIdReused
 from pomona.eventstore import Cursor, DateAsText
 from pomona.identity import Actor
@@ -174,6 +175,7 @@ class Application(eventsourcing.application.Application[UUID]):
             command.request_hash,
         )
         if not same:
+            metrics.command_key_conflicts.inc()
             raise CommandIdReused
         answer: dict[str, Any] = row["answer"]
         return answer

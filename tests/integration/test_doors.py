@@ -276,6 +276,7 @@ def test_one_command_sent_by_many_at_once_has_one_effect(stack, office):
 @pytest.mark.integration
 def test_a_command_id_belongs_to_one_request_of_one_caller(stack, office):
     command_id, store = uuid4(), open_store()
+    conflicts = metric(stack, "orders", "pomona_command_key_conflicts_total")
     office.command("orders", "open_store", store, command_id=command_id)
 
     def send(terminal: Terminal, request: dict[str, Any]) -> str:
@@ -288,6 +289,7 @@ def test_a_command_id_belongs_to_one_request_of_one_caller(stack, office):
     with terminal_for(stack, role="head_office", person="somebody else") as other:
         assert send(other, store) == "command_id_reused"
         assert send(other, open_store()) == "command_id_reused"
+    assert metric(stack, "orders", "pomona_command_key_conflicts_total") == conflicts + 4
     assert len(stores(office)) == len(set(stores(office)))
 
 
