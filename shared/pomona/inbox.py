@@ -133,6 +133,10 @@ class Inbox:
                 log.info("inbox_gap", source=self.source, after=position, upto=envelope.previous)
                 self._refill(upto=envelope.previous)
                 position = self.position
+                if position < envelope.previous:
+                    # the source does not know what came before it: it is none of its events
+                    self._unreadable("unknown_past")
+                    continue
             # the log may have given this very event, and those that wait behind it
             if envelope.position <= position:
                 metrics.message_duplicates.labels(self.source).inc()
@@ -145,8 +149,7 @@ class Inbox:
         while self.position < upto:
             missing, _ = self._log.after(self.position, REFILL)
             if not missing:
-                # the source does not know its own past, as after a restore to an earlier time
-                raise TimeoutError(f"{self.source} has no events after {self.position}")
+                return
             self._apply_run(missing)
 
     def _apply_run(self, run: Sequence[Envelope]) -> None:
@@ -270,9 +273,12 @@ class Inbox:
                     return envelope
                 reason = "foreign_source"
         # the log has the real event, if there is one: the gap will be seen and filled
+        self._unreadable(reason)
+        return None
+
+    def _unreadable(self, reason: str) -> None:
         metrics.messages_dead_lettered.labels(reason).inc()
         log.warning("event_unreadable", source=self.source, reason=reason)
-        return None
 
     def load(self) -> None:
         """Learn where we stand: another replica may have moved on."""
