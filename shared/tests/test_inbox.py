@@ -6,6 +6,7 @@ acknowledgement; Hypothesis looks for the order of misfortunes that breaks the p
 
 import threading
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -364,13 +365,16 @@ def test_a_source_that_does_not_answer_leaves_everything_as_it_is(database, log)
     assert database.at == 0
 
 
-def test_a_source_that_has_lost_its_past_is_not_believed(database, log):
-    log.append("a")
-    event = log.append("b")
-    log.events.clear()
+def test_an_event_whose_past_its_source_does_not_know_is_dropped_and_stops_nobody(database, log):
+    first = log.append("a")
+    forged = replace(first, position=99, previous=98, subject="b")
+    inbox = reader(database, log)
 
-    with pytest.raises(TimeoutError):
-        reader(database, log).receive([event])
+    inbox.receive([first, forged])
+    inbox.receive([log.append("c")])
+
+    assert database.effects == [("a", 1), ("c", 2)]
+    assert database.at == 2
 
 
 def test_stopping_ends_the_wait_of_a_failing_event(database, log, monkeypatch):
