@@ -2,8 +2,8 @@
 
 import struct
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -73,8 +73,19 @@ def connect(uri: str) -> amqp.Connection:
         write_timeout=10,
     )
     connection.negotiate_capabilities = CAPABILITIES
-    connection.connect()
+    with closed_on_failure(connection):
+        connection.connect()
     return connection
+
+
+@contextmanager
+def closed_on_failure(connection: amqp.Connection) -> Iterator[None]:
+    """Leave no socket behind where opening or declaring something fails half-way."""
+    try:
+        yield
+    except BaseException:
+        connection.collect()
+        raise
 
 
 def open_channel(connection: amqp.Connection) -> amqp.Channel:
@@ -112,9 +123,10 @@ class Publisher:
 
     def __init__(self, uri: str, service: str) -> None:
         self._connection = connect(uri)
-        self._channel = self._connection.channel()
-        self._exchange = declare_event_exchange(self._channel, service)
-        self._channel.confirm_select()
+        with closed_on_failure(self._connection):
+            self._channel = self._connection.channel()
+            self._exchange = declare_event_exchange(self._channel, service)
+            self._channel.confirm_select()
         self._channel.events["basic_ack"].add(self._acked)
         self._channel.events["basic_nack"].add(self._nacked)
         self._channel.events["basic_return"].add(self._returned)
@@ -194,10 +206,13 @@ class Consumer:
         self._arrived: list[tuple[int, amqp.Message]] = []
         self.cancelled = False
         self._connection = connect(uri)
-        self._channel = open_channel(self._connection)
-        self._channel.basic_qos(0, 2 * window, a_global=False)
+        with closed_on_failure(self._connection):
+            self._channel = open_channel(self._connection)
+            self._channel.basic_qos(0, 2 * window, a_global=False)
+            self._consume(f"{service}.from.{source}", source)
+
+    def _consume(self, queue: str, source: str) -> None:
         exchange = declare_event_exchange(self._channel, source)
-        queue = f"{service}.from.{source}"
         self._channel.queue_declare(
             queue,
             durable=True,
