@@ -35,7 +35,7 @@ rebuild: venv ## rebuild the figures of head office from the archived events
 	@$(pomona) rebuild
 
 .PHONY: test
-test: lint types imports servers ## check everything: style, types, imports, unit, contract and integration tests
+test: lint types imports servers checkers ## check everything: style, types, imports, unit, contract and integration tests
 	@$(python) -m pytest --cov --cov-report=term:skip-covered
 
 .PHONY: test-fast
@@ -75,6 +75,10 @@ clean: ## stop and remove everything that was made here, but for what is committ
 .PHONY: venv
 venv:
 	@scripts/bootstrap venv
+
+.PHONY: checkers
+checkers:
+	@scripts/bootstrap checkers
 
 .PHONY: servers
 servers:
