@@ -196,7 +196,7 @@ class Day(fields.Field[date]):
 
 
 class Text(fields.Field[str]):
-    """Text of 1 to `max` characters in NFC, without control, format or surrogate characters."""
+    """Text of 1 to `max` characters in NFC, not blank, without control or format characters."""
 
     default_error_messages = {  # noqa: RUF012
         "invalid": "需要文字。|Give text.",
@@ -216,7 +216,7 @@ class Text(fields.Field[str]):
         if not isinstance(value, str):
             raise self.make_error("invalid")
         text = unicodedata.normalize("NFC", value)
-        if not self.min <= len(text) <= self.max:
+        if len(text.strip()) < self.min or len(text) > self.max:
             raise self.make_error("length", min=self.min, max=self.max)
         # Cc control, Cf format (bidi overrides, zero width), Cs surrogate, Co private, Cn unknown
         if any(unicodedata.category(character)[0] == "C" for character in text):

@@ -15,7 +15,6 @@ from pomona.application import Application, Question
 from pomona.broker import LARGEST_MESSAGE
 from pomona.config import Settings
 from pomona.contracts import Contracts, Request, contracts_of
-from pomona.doors import RpcServer
 from pomona.envelope import Envelope, cause_of
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
@@ -24,6 +23,7 @@ from pomona.identity import Identities
 from pomona.inbox import Apply, Inbox
 from pomona.ledger import Ledger, Reading, Settlement
 from pomona.relay import Relay
+from pomona.rpc import RpcServer
 from pomona.terminal import LogOf, Terminal
 
 React = Callable[[Any, Any], Iterable[Aggregate]]

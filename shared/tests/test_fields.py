@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from pomona import fields
-from pomona.doors import first_problem
+from pomona.call import first_problem
 
 FIELDS = {
     "id": fields.Id(),
@@ -193,6 +193,12 @@ def test_text_is_measured_as_it_is_kept():
     with pytest.raises(ValidationError):
         fields.Text(max=20).deserialize(grows)
     assert fields.Text(max=1).deserialize("e\u0301") == "é"
+
+
+@pytest.mark.parametrize("value", ["", " ", "\u3000\u3000", " \u00a0 "])
+def test_blank_text_says_nothing_and_is_refused(value):
+    with pytest.raises(ValidationError):
+        fields.Text().deserialize(value)
 
 
 @pytest.mark.parametrize("value", ["'; DROP TABLE lots; --", "{{7*7}}", "=1+1", "../../etc", "<b>"])

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from marshmallow import fields
 
+from pomona.call import CommandSchema
 from pomona.contracts import ROLES, Contracts, Request
-from pomona.doors import CommandSchema, Door
+from pomona.doors import Door
 from pomona.fields import RequestSchema
 from pomona.identity import STORE_ROLES
 from pomona_console.asyncapi import COMMAND

@@ -22,8 +22,8 @@ from marshmallow import Schema, fields
 from orders import projections
 from orders.application import Orders
 from pomona.application import Command
+from pomona.call import Call
 from pomona.contracts import ROLES, Request, Role
-from pomona.doors import Call
 from pomona.errors import CommandIdReused, Expired, Forbidden, ForeignStore, Refusal, Refused
 from pomona.eventstore import environment
 from pomona.fields import Bool, Choice, Day, Id, Moment, Text, Whole

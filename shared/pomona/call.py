@@ -1,0 +1,188 @@
+"""One call on its way through a door: who asks, for what, and carried out once."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError
+from marshmallow import Schema, ValidationError
+
+from pomona import errors, metrics
+from pomona.application import Application, Command, Question, now, request_hash
+from pomona.contracts import Request
+from pomona.fields import Id, Moment, RequestSchema
+from pomona.identity import STORE_ROLES, Actor
+from pomona.inbox import DatabaseLost
+
+if TYPE_CHECKING:
+    from pomona.host import Spine
+
+TRIES = 20
+LONGEST_CALL_SECONDS = 30.0
+
+
+class CommandSchema(RequestSchema):
+    """What every command carries besides its own request."""
+
+    command_id = Id(required=True)
+    expires_at = Moment(required=True)
+
+
+class Call:
+    """One call on its way through the door."""
+
+    def __init__(
+        self,
+        *,
+        contract: Request,
+        schema: Schema,
+        spine: "Spine",
+        headers: dict[str, Any],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.contract = contract
+        self.at: datetime = now()
+        self._schema = schema
+        self.spine = spine
+        self._kwargs = kwargs
+        self._headers = headers
+        self.caller = ""
+        self._deadline = time.monotonic() + _seconds_left(headers)
+        self.correlation_id = printable(headers.get("nameko.correlation_id"))
+
+    def question(self) -> Question:
+        """Check the caller and the request. Raises a `Refusal`."""
+        actor = self._actor()
+        request = self._load(self._schema, self._kwargs)
+        return Question(
+            request=request,
+            actor=actor,
+            store_id=self._store(actor, request),
+            at=self.at,
+            correlation_id=self.correlation_id,
+        )
+
+    def exactly_once(self, attempt: Callable[[Command], dict[str, Any]]) -> dict[str, Any]:
+        """Carry out a command, or answer as before if it was carried out already.
+
+        Whatever goes wrong, the command's id is looked up before anything is tried again: the
+        commit may have happened although its answer was lost.
+        """
+        application = self.spine.application
+        if application is None:
+            raise errors.Internal
+        c = self._command()
+        for _ in range(TRIES):
+            try:
+                return attempt(c)
+            except errors.Refusal:
+                # a repeat may be refused because of its own first effect
+                answer = application.answer_to(c)
+                if answer is None:
+                    raise
+            except IntegrityError:
+                metrics.append_conflicts.inc()
+                answer = application.answer_to(c)
+            except DatabaseLost:
+                metrics.ambiguous_commits.inc()
+                answer = self._after_reconnecting(application, c)
+            if answer is not None:
+                metrics.command_replays.inc()
+                return answer
+            if time.monotonic() > self._deadline:
+                break
+        raise errors.Conflict
+
+    def _after_reconnecting(self, application: Application, c: Command) -> dict[str, Any] | None:
+        while True:
+            try:
+                return application.answer_to(c)
+            except DatabaseLost:
+                if time.monotonic() > self._deadline:
+                    raise errors.Unavailable from None
+                time.sleep(0.2)
+
+    def _command(self) -> Command:
+        actor = self._actor()
+        kwargs = dict(self._kwargs)
+        own: dict[str, Any] = {
+            key: kwargs.pop(key) for key in ("command_id", "expires_at") if key in kwargs
+        }
+        head = self._load(CommandSchema(), own)
+        request = self._load(self._schema, kwargs)
+        store_id = self._store(actor, request)
+        command_id: UUID = head["command_id"]
+        c = Command(
+            id=command_id,
+            method=self.contract.method,
+            request=request,
+            actor=actor,
+            store_id=store_id,
+            at=self.at,
+            correlation_id=self.correlation_id,
+            request_hash=request_hash(self.contract.method, kwargs),
+            traceparent=printable(self._headers.get("nameko.traceparent")),
+        )
+        if head["expires_at"] < self.at:
+            metrics.commands_expired.inc()
+            raise errors.Expired
+        return c
+
+    def _actor(self) -> Actor:
+        if time.monotonic() > self._deadline:
+            raise errors.Expired(field="deadline")
+        try:
+            actor = self.spine.identities.actor(self._headers.get("nameko.token"))
+        except errors.Unauthenticated:
+            metrics.authz_denied.labels("unauthenticated").inc()
+            raise
+        self.caller = actor.id
+        if actor.role not in self.contract.roles:
+            metrics.authz_denied.labels("role").inc()
+            raise errors.Forbidden
+        return actor
+
+    def _load(self, schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            loaded: dict[str, Any] = schema.load(values)
+        except ValidationError as error:
+            field, problem = first_problem(error.messages)
+            metrics.invalid_messages.labels("schema").inc()
+            raise errors.InvalidRequest(field=field, problem=problem) from None
+        return loaded
+
+    def _store(self, actor: Actor, request: dict[str, Any]) -> UUID | None:
+        asked: UUID | None = request.get("store_id")
+        if actor.role not in STORE_ROLES:
+            return asked
+        if asked is not None and asked != actor.store_id:
+            metrics.authz_denied.labels("foreign_store").inc()
+            raise errors.ForeignStore
+        return actor.store_id
+
+
+def first_problem(messages: Any, path: str = "") -> tuple[str, str]:
+    """Return the path of the first wrong field and what is wrong with it."""
+    if isinstance(messages, dict):
+        key, inner = next(iter(messages.items()))
+        part = "" if key == "_schema" else str(key)[:60]
+        return first_problem(inner, ".".join(filter(None, (path, part))))
+    if isinstance(messages, list) and messages:
+        return first_problem(messages[0], path)
+    return path, str(messages)
+
+
+def _seconds_left(headers: dict[str, Any]) -> float:
+    try:
+        left = float(headers["nameko.deadline"]) - time.time()
+    except (KeyError, TypeError, ValueError):
+        return LONGEST_CALL_SECONDS
+    return min(LONGEST_CALL_SECONDS, left)
+
+
+def printable(value: object) -> str:
+    """Return what can be logged, stored and sent back of what a caller put beside a request."""
+    text = value if isinstance(value, str) else ""
+    return "".join(character for character in text[:64] if character.isprintable())

@@ -1,0 +1,301 @@
+"""The RPC server of a service: takes calls from its queue, hands them over, answers them."""
+
+import json
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import amqp
+from eventsourcing.persistence import PersistenceError
+from nameko.extensions import ProviderCollector, SharedExtension
+
+from pomona import errors, metrics, wire
+from pomona.broker import (
+    DEAD_LETTERS,
+    LARGEST_MESSAGE,
+    ConnectionLost,
+    body_of,
+    close,
+    connect,
+    declare_dead_letters,
+    fits,
+    is_fatal,
+    open_channel,
+    pump,
+)
+from pomona.call import Call, printable
+from pomona.inbox import DatabaseLost
+from pomona.journal import logger
+from pomona.terminal import RPC_EXCHANGE
+
+if TYPE_CHECKING:
+    from pomona.host import Spine
+
+log = logger(__name__)
+REPLY_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RETRY_SECONDS = 1.0
+TOO_MUCH = "答复过大，请缩小查询范围。|The answer is larger than a message may be: ask for less."
+
+
+class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
+    """Takes the calls of a service from its queue and answers them on one cached channel."""
+
+    spine: "Spine"
+    connected = False
+
+    def setup(self) -> None:
+        self._channel: Any = None
+        self._writing = threading.Lock()
+        self._stopping = False
+        self._in_hand = 0
+
+    def start(self) -> None:
+        self._schemas = {name: request.schema() for name, request in self.spine.requests.items()}
+        self._doors = {provider.method_name: provider for provider in self._providers}
+        for method in set(self._doors) ^ set(self.spine.requests):
+            raise TypeError(f"{self.spine.service}.{method} has no contract, or no method")
+        for method in self._doors:
+            metrics.rpc_requests.labels(method, "ok")
+        self.container.spawn_managed_thread(self._run, identifier="rpc")
+
+    def take_no_more(self) -> None:
+        """Leave new calls to others; those in hand are still answered."""
+        self._stopping = True
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._serve()
+            except ConnectionLost as error:
+                if is_fatal(error):
+                    raise
+                log.warning("rpc_interrupted", error=type(error).__name__)
+            finally:
+                self.connected = False
+                metrics.amqp_connected.labels("rpc").set(0)
+            if not self._stopping:
+                time.sleep(RETRY_SECONDS)
+
+    def _serve(self) -> None:
+        connection = connect(self.spine.settings.amqp)
+        try:
+            channel = open_channel(connection)
+            declare_dead_letters(channel)
+            channel.exchange_declare(RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
+            queue = f"rpc-{self.spine.service}"
+            channel.queue_declare(queue, durable=True, auto_delete=False)
+            channel.queue_bind(queue, RPC_EXCHANGE, f"{self.spine.service}.*")
+            channel.basic_qos(0, self.container.max_workers, a_global=False)
+            channel.basic_consume(queue, consumer_tag="rpc", callback=self._arrived)
+            self._channel = channel
+            self.connected = True
+            metrics.amqp_connected.labels("rpc").set(1)
+            while not self._stopping:
+                pump(connection, 0.5, self._writing)
+            with self._writing:
+                channel.basic_cancel("rpc", nowait=True)
+            while self._in_hand:
+                pump(connection, 0.1, self._writing)
+        finally:
+            close(connection)
+
+    def _arrived(self, message: amqp.Message) -> None:
+        try:
+            self._take_in(message)
+        except ConnectionLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - no message may end the process that reads it
+            log.warning("message_undigested", defect=type(error).__name__)
+            self._bury(message, "defect")
+
+    def _take_in(self, message: amqp.Message) -> None:
+        properties = message.properties
+        reply_to = properties.get("reply_to")
+        reason = fits(message, (wire.CONTENT_TYPE,))
+        if reason is None and not (isinstance(reply_to, str) and REPLY_KEY.fullmatch(reply_to)):
+            reason = "reply_to"
+        if reason is None:
+            body = _body(body_of(message))
+            if isinstance(body, dict) and isinstance(body.get("kwargs"), dict):
+                self._spawn(message, body)
+                return
+            # the envelope is sound, so the caller can be told
+            metrics.invalid_messages.labels("body").inc()
+            problem = '需要 {"args": [], "kwargs": {...}}。|Send {"args": [], "kwargs": {...}}.'
+            refusal = errors.InvalidRequest(field="body", problem=problem)
+            self._answer(message, self._channel, None, refusal)
+            return
+        self._bury(message, reason)
+
+    def _spawn(self, message: amqp.Message, body: dict[str, Any]) -> None:
+        method = printable(message.delivery_info["routing_key"].partition(".")[2])
+        channel = self._channel
+        refusal: errors.Refusal
+        contract = self.spine.requests.get(method)
+        if contract is None:
+            refusal = errors.UnknownMethod(field="method", method=method)
+            self._answer(message, channel, None, refusal)
+            return
+        if body.get("args"):
+            refusal = errors.InvalidRequest(
+                field="args", problem="只接受命名参数。|Name every field."
+            )
+            self._answer(message, channel, None, refusal)
+            return
+        if len(message.body) > wire.MAX_BYTES:
+            self._answer(message, channel, None, too_large(body["kwargs"]))
+            return
+        call = Call(
+            contract=contract,
+            schema=self._schemas[method],
+            spine=self.spine,
+            headers=message.properties.get("application_headers") or {},
+            kwargs=body["kwargs"],
+        )
+        started = time.perf_counter()
+        self._in_hand += 1
+        metrics.rpc_in_progress.inc()
+
+        def handle_result(_context: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+            metrics.rpc_in_progress.dec()
+            refusal = None if exc_info is None else _refusal(exc_info[1])
+            outcome = "ok" if refusal is None else _outcome(refusal)
+            seconds = time.perf_counter() - started
+            metrics.rpc_requests.labels(method, outcome).inc()
+            metrics.rpc_duration.labels(method).observe(seconds)
+            log.info(
+                "call",
+                method=method,
+                caller=call.caller,
+                outcome=outcome if refusal is None else refusal.code,
+                command_id=printable(body["kwargs"].get("command_id")),
+                correlation_id=call.correlation_id,
+                milliseconds=round(seconds * 1000, 1),
+                **_defect(exc_info, refusal),
+            )
+            self._answer(message, channel, result, refusal)
+            self._in_hand -= 1
+            return None, None
+
+        self.container.spawn_worker(self._doors[method], (call,), {}, handle_result=handle_result)
+
+    def _answer(
+        self, message: amqp.Message, channel: Any, result: Any, refusal: errors.Refusal | None
+    ) -> None:
+        headers = message.properties.get("application_headers") or {}
+        correlation_id = message.properties.get("correlation_id") or ""
+        locale = str(headers.get("nameko.locale") or "en")
+        body = wire.encode(
+            {"result": result, "error": refusal and _wire_error(refusal, locale, correlation_id)}
+        )
+        if len(body) > LARGEST_MESSAGE:
+            # the broker would close the channel over it
+            self._answer(message, channel, None, errors.InvalidRequest("body", problem=TOO_MUCH))
+            return
+        answer = amqp.Message(
+            body,
+            content_type=wire.CONTENT_TYPE,
+            content_encoding="utf-8",
+            correlation_id=correlation_id,
+            delivery_mode=1,
+        )
+        try:
+            with self._writing:
+                channel.basic_publish(answer, RPC_EXCHANGE, message.properties["reply_to"])
+                channel.basic_ack(message.delivery_tag)
+        except (*ConnectionLost, AttributeError):
+            # the broker will deliver the call again; a command answers as before
+            log.warning("reply_lost")
+
+    def _bury(self, message: amqp.Message, reason: str) -> None:
+        """Put a message that cannot be answered where operators find it; its body is not logged."""
+        metrics.messages_dead_lettered.labels(reason).inc()
+        log.warning("message_unreadable", reason=reason)
+        letter = amqp.Message(
+            message.body[: wire.MAX_BYTES],
+            delivery_mode=2,
+            application_headers={"reason": reason, "queue": f"rpc-{self.spine.service}"},
+        )
+        with self._writing:
+            self._channel.basic_publish(letter, DEAD_LETTERS, "")
+            self._channel.basic_ack(message.delivery_tag)
+
+
+def _refusal(error: BaseException) -> errors.Refusal:
+    if isinstance(error, errors.Refusal):
+        return error
+    if isinstance(error, DatabaseLost):
+        return errors.Unavailable()
+    return errors.Internal()
+
+
+def _body(raw: bytes) -> Any:
+    """Decode a request; NaN and Infinity stay in it, for the schema to name their field."""
+    try:
+        return wire.decode(raw, limit=LARGEST_MESSAGE)
+    except wire.Undecodable:
+        if len(raw) > wire.MAX_BYTES:
+            return None
+        try:
+            body = json.loads(raw)
+            wire.encode(body)  # what cannot be written again, such as a surrogate, goes no further
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return body
+
+
+def too_large(kwargs: dict[str, Any]) -> errors.Refusal:
+    """Name the field that makes a request larger than a message may be."""
+    largest = max(kwargs, key=lambda field: _size(kwargs[field]), default="body")
+    problem = f"请求不得超过 {wire.MAX_BYTES} 字节。|A request has at most {wire.MAX_BYTES} bytes."
+    return errors.InvalidRequest(field=str(largest)[:60], problem=problem)
+
+
+def _size(value: Any) -> int:
+    try:
+        return len(wire.encode(value))
+    except TypeError:  # nested deeper than can be written
+        return wire.MAX_BYTES
+
+
+def _outcome(refusal: errors.Refusal) -> str:
+    return {
+        "unauthenticated": "denied",
+        "forbidden": "denied",
+        "conflict": "conflict",
+        "unavailable": "unavailable",
+        "internal": "error",
+        "expired": "timeout",
+    }.get(refusal.code, "invalid")
+
+
+def _defect(exc_info: Any, refusal: errors.Refusal | None) -> dict[str, Any]:
+    """Return where an unexpected error came from; its words may hold personal data."""
+    if not isinstance(refusal, errors.Internal):
+        return {}
+    frame = exc_info[2]
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}"
+    defect = {"defect": type(exc_info[1]).__name__, "where": where}
+    if isinstance(exc_info[1], PersistenceError):
+        defect["cause"] = type(exc_info[1].__cause__).__name__
+    return defect
+
+
+def _wire_error(refusal: errors.Refusal, locale: str, correlation_id: str) -> dict[str, Any]:
+    sentence = refusal.sentence(locale)
+    return {
+        "exc_type": refusal.code,
+        "exc_path": f"pomona.{refusal.code}",
+        "exc_args": [sentence],
+        "value": sentence,
+        "detail": {
+            "code": refusal.code,
+            "field": refusal.field,
+            "zh": refusal.sentence("zh"),
+            "en": refusal.sentence("en"),
+            "correlation_id": printable(correlation_id),
+        },
+    }
