@@ -40,7 +40,7 @@ test: lint types imports servers checkers ## check everything: style, types, imp
 
 .PHONY: test-fast
 test-fast: lint types imports ## check everything that needs no server, in under a minute
-	@$(python) -m pytest -m "not integration"
+	@$(python) -m pytest -m "not integration" -n auto
 
 .PHONY: lint
 lint: venv ## check formatting and style
