@@ -144,6 +144,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             self._answer(message, channel, None, refusal)
             return
         if len(message.body) > wire.MAX_BYTES:
+            metrics.invalid_messages.labels("too_large").inc()
             self._answer(message, channel, None, too_large(body["kwargs"]))
             return
         call = Call(

@@ -29,7 +29,9 @@ def test_every_question_has_a_door_and_no_cashier_behind_it():
 @pytest.mark.parametrize("consumed", contracts.CONSUMED, ids=lambda consumed: consumed.type)
 def test_what_the_others_promise_to_send_can_be_read(consumed):
     _, source, name, version = consumed.type.split(".")
-    for message in (GOLDEN / source).glob(f"{name}.{version}*.json"):
+    messages = list((GOLDEN / source).glob(f"{name}.{version}*.json"))
+    assert messages
+    for message in messages:
         told = wire.decode(message.read_bytes())
         gather(consumed.read(told.get("data", told)), Harvest())
 
