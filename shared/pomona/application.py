@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from pomona import metrics
 from pomona.errors import CommandIdReused
 from pomona.eventstore import Cursor, DateAsText
+from pomona.failpoints import reach
 from pomona.identity import Actor
 from pomona.journal import logger
 
@@ -143,7 +144,9 @@ class Application(eventsourcing.application.Application[UUID]):
             for event in changes.events:
                 self._remember(event, cursor)
 
+        reach("commit.before")
         self.events.put(changes.events, cause=cause.stamp(), within=within)
+        reach("commit.after")
         if changes.events:
             self._committed()
             self._take_snapshots(changes)

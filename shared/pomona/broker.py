@@ -14,6 +14,7 @@ from amqp.exceptions import AMQPError
 from amqp.spec import Basic
 
 from pomona.envelope import Envelope
+from pomona.failpoints import reach
 from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
 
 HEARTBEAT = 10
@@ -149,6 +150,8 @@ class Publisher:
             self._channel.basic_publish(
                 message, self._exchange, envelope.routing_key, mandatory=True
             )
+            reach("relay.publishing")
+        reach("relay.published")
         deadline = time.monotonic() + CONFIRM_TIMEOUT
         while self._unconfirmed:
             self._connection.drain_events(timeout=max(0.01, deadline - time.monotonic()))

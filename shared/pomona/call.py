@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError
 from pomona import errors, metrics
 from pomona.application import Application, Command, Question, now, request_hash
 from pomona.contracts import Request
+from pomona.failpoints import reach
 from pomona.fields import Id, Moment, RequestSchema
 from pomona.identity import STORE_ROLES, Actor
 from pomona.inbox import DatabaseLost
@@ -74,6 +75,7 @@ class Call:
         if application is None:
             raise errors.Internal
         c = self._command()
+        reach("command.before_load")
         for _ in range(TRIES):
             try:
                 return attempt(c)

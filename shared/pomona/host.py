@@ -18,6 +18,7 @@ from pomona.contracts import Contracts, Request, contracts_of
 from pomona.envelope import Envelope, cause_of
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
+from pomona.failpoints import reach
 from pomona.fields import RequestSchema, Whole
 from pomona.identity import Identities
 from pomona.inbox import Apply, Inbox
@@ -301,3 +302,4 @@ class Reader(DependencyProvider):  # type: ignore[misc]
         with self.reading() as cursor, cursor.connection.transaction():
             settlement.settle(cursor)
             self.remember(envelopes, cursor)
+            reach("batch.before_commit")

@@ -20,6 +20,7 @@ from pomona import metrics
 from pomona.broker import ConnectionLost, Consumer, body_of, fits, is_fatal
 from pomona.envelope import Envelope, Malformed, unseal
 from pomona.errors import NotYet, Refused
+from pomona.failpoints import reach
 from pomona.journal import logger
 from pomona.ledger import Advance, Ledger, Parked, PositionMoved, Settlement, Unpark
 from pomona.wire import Undecodable
@@ -116,6 +117,7 @@ class Inbox:
                 arrived = consumer.collect(patience=0.5, linger=self._linger)
                 if arrived:
                     self.receive([env for _, message in arrived if (env := self._open(message))])
+                    reach("inbox.before_ack")
                     consumer.done(arrived[-1][0])
                 self._pulse(idle=not arrived)
         finally:

@@ -12,6 +12,7 @@ from pomona.broker import ConnectionLost, Publisher, is_fatal
 from pomona.envelope import Envelope
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor
+from pomona.failpoints import reach
 from pomona.journal import logger
 
 log = logger(__name__)
@@ -84,7 +85,9 @@ class Relay:
             self._wake.clear()
             envelopes = self._next(cursor, position)
             if envelopes:
+                reach("relay.selected")
                 publisher.publish(envelopes)
+                reach("relay.confirmed")
                 position = envelopes[-1].position
                 cursor.execute(
                     "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)

@@ -25,6 +25,7 @@ from pomona.broker import (
     pump,
 )
 from pomona.call import Call, printable
+from pomona.failpoints import reach
 from pomona.inbox import DatabaseLost
 from pomona.journal import logger
 from pomona.terminal import RPC_EXCHANGE
@@ -204,6 +205,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         try:
             with self._writing:
                 channel.basic_publish(answer, RPC_EXCHANGE, message.properties["reply_to"])
+                reach("reply.before_ack")
                 channel.basic_ack(message.delivery_tag)
         except (*ConnectionLost, AttributeError):
             # the broker will deliver the call again; a command answers as before
