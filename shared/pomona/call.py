@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError
 from marshmallow import Schema, ValidationError
 
-from pomona import errors, metrics
+from pomona import errors, metrics, trace
 from pomona.application import Application, Command, Question, now, request_hash
 from pomona.contracts import Request
 from pomona.failpoints import reach
@@ -49,12 +49,17 @@ class Call:
         self.spine = spine
         self._kwargs = kwargs
         self._headers = headers
-        self.caller = ""
+        self.actor: Actor | None = None
+        self.store_id: UUID | None = None
+        self.traceparent = trace.follow(
+            printable(headers.get("nameko.traceparent") or headers.get("traceparent"))
+        )
         self._deadline = time.monotonic() + _seconds_left(headers)
         self.correlation_id = printable(headers.get("nameko.correlation_id"))
 
     def question(self) -> Question:
         """Check the caller and the request. Raises a `Refusal`."""
+        trace.enter(self.traceparent)
         actor = self._actor()
         request = self._load(self._schema, self._kwargs)
         return Question(
@@ -71,6 +76,7 @@ class Call:
         Whatever goes wrong, the command's id is looked up before anything is tried again: the
         commit may have happened although its answer was lost.
         """
+        trace.enter(self.traceparent)
         application = self.spine.application
         if application is None:
             raise errors.Internal
@@ -125,7 +131,7 @@ class Call:
             at=self.at,
             correlation_id=self.correlation_id,
             request_hash=request_hash(self.contract.method, kwargs),
-            traceparent=printable(self._headers.get("nameko.traceparent")),
+            traceparent=self.traceparent,
         )
         if head["expires_at"] < self.at:
             metrics.commands_expired.inc()
@@ -140,7 +146,7 @@ class Call:
         except errors.Unauthenticated:
             metrics.authz_denied.labels("unauthenticated").inc()
             raise
-        self.caller = actor.id
+        self.actor = actor
         if actor.role not in self.contract.roles:
             metrics.authz_denied.labels("role").inc()
             raise errors.Forbidden
@@ -158,11 +164,28 @@ class Call:
     def _store(self, actor: Actor, request: dict[str, Any]) -> UUID | None:
         asked: UUID | None = request.get("store_id")
         if actor.role not in STORE_ROLES:
+            self.store_id = asked
             return asked
+        self.store_id = actor.store_id
         if asked is not None and asked != actor.store_id:
             metrics.authz_denied.labels("foreign_store").inc()
             raise errors.ForeignStore
         return actor.store_id
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a log line says of this call: who, where, which, following from what."""
+        actor = self.actor
+        named = {
+            "actor": actor and actor.id,
+            "terminal_id": actor and actor.terminal_id,
+            "store_id": self.store_id,
+            "command_id": printable(self._kwargs.get("command_id")),
+            "correlation_id": self.correlation_id,
+            "causation_id": printable(self._headers.get("nameko.causation_id")),
+            "trace_id": trace.trace_id(self.traceparent),
+        }
+        return {name: str(value) for name, value in named.items() if value}
 
 
 def first_problem(messages: Any, path: str = "") -> tuple[str, str]:

@@ -17,8 +17,9 @@ class Envelope:
     """One published event.
 
     `position` counts the source's log; `previous` is the position of the event that this source
-    published before it, so that a reader sees a hole at once. The bytes in `raw` are what came
-    over the wire and are the same whenever the source is asked again.
+    published before it, so that a reader sees a hole at once. `cause` is what an effect of this
+    event is stamped with: the same person and trace, and this event as the reason. The bytes in
+    `raw` are what came over the wire and are the same whenever the source is asked again.
     """
 
     source: str
@@ -28,6 +29,7 @@ class Envelope:
     position: int
     previous: int
     data: Mapping[str, Any]
+    cause: Mapping[str, str]
     raw: bytes = field(repr=False, compare=False)
 
     @property
@@ -73,6 +75,7 @@ def seal(
         position=position,
         previous=previous,
         data=data,
+        cause=_passed_on(message),
         raw=wire.encode(message),
     )
 
@@ -106,16 +109,14 @@ def unseal(raw: bytes) -> Envelope:
         position=position,
         previous=previous,
         data=data,
+        cause=_passed_on(message),
         raw=raw,
     )
 
 
-def cause_of(raw: bytes) -> dict[str, str]:
-    """Return the extensions that an effect of this event passes on."""
-    message = wire.decode(raw, limit=4 * wire.MAX_BYTES)
+def _passed_on(message: Mapping[str, Any]) -> dict[str, str]:
+    passed = {name: message.get(name, "") for name in ("actor", "correlationid", "traceparent")}
     return {
-        "actor": message.get("actor", ""),
-        "correlationid": message.get("correlationid", ""),
-        "causationid": message["id"],
-        "traceparent": message.get("traceparent", ""),
+        **{name: value if isinstance(value, str) else "" for name, value in passed.items()},
+        "causationid": f"{message['source'][7:]}-{message['position']}",
     }

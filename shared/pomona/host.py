@@ -10,22 +10,25 @@ from nameko.extensions import DependencyProvider
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
-from pomona import health, wire
+from pomona import health, trace, wire
 from pomona.application import Application, Question
 from pomona.broker import LARGEST_MESSAGE
 from pomona.config import Settings
 from pomona.contracts import Contracts, Request, contracts_of
-from pomona.envelope import Envelope, cause_of
+from pomona.envelope import Envelope
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.failpoints import reach
 from pomona.fields import RequestSchema, Whole
 from pomona.identity import Identities
 from pomona.inbox import Apply, Inbox
+from pomona.journal import logger
 from pomona.ledger import Ledger, Reading, Settlement
 from pomona.relay import Relay
 from pomona.rpc import RpcServer
 from pomona.terminal import LogOf, Terminal
+
+log = logger(__name__)
 
 React = Callable[[Any, Any], Iterable[Aggregate]]
 Remember = Callable[[Any, Cursor], None]
@@ -167,7 +170,8 @@ class Arrival:
         self._remember = remember
 
     def stamp(self) -> dict[str, Any]:
-        return cause_of(self._envelope.raw)
+        cause = self._envelope.cause
+        return {**cause, "traceparent": trace.follow(cause["traceparent"])}
 
     def settle(self, cursor: Cursor, _answer: object) -> None:
         self._settlement.settle(cursor)
@@ -237,6 +241,13 @@ class Host(DependencyProvider):  # type: ignore[misc]
         changed = tuple(self.react(fact, self.application))
         arrival = Arrival(envelope, settlement, lambda cursor: self.remember(fact, cursor))
         self.application.commit(arrival, *changed)
+        log.info(
+            "event_applied",
+            type=envelope.type,
+            position=envelope.position,
+            correlation_id=envelope.cause["correlationid"],
+            trace_id=trace.trace_id(envelope.cause["traceparent"]),
+        )
 
     def _committed(self) -> None:
         if self.spine.relay is not None:

@@ -124,29 +124,24 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             # the envelope is sound, so the caller can be told
             metrics.invalid_messages.labels("body").inc()
             problem = '需要 {"args": [], "kwargs": {...}}。|Send {"args": [], "kwargs": {...}}.'
-            refusal = errors.InvalidRequest(field="body", problem=problem)
-            self._answer(message, self._channel, None, refusal)
+            self._refuse(message, errors.InvalidRequest(field="body", problem=problem))
             return
         self._bury(message, reason)
 
     def _spawn(self, message: amqp.Message, body: dict[str, Any]) -> None:
         method = printable(message.delivery_info["routing_key"].partition(".")[2])
         channel = self._channel
-        refusal: errors.Refusal
         contract = self.spine.requests.get(method)
         if contract is None:
-            refusal = errors.UnknownMethod(field="method", method=method)
-            self._answer(message, channel, None, refusal)
+            self._refuse(message, errors.UnknownMethod(field="method", method=method))
             return
         if body.get("args"):
-            refusal = errors.InvalidRequest(
-                field="args", problem="只接受命名参数。|Name every field."
-            )
-            self._answer(message, channel, None, refusal)
+            problem = "只接受命名参数。|Name every field."
+            self._refuse(message, errors.InvalidRequest(field="args", problem=problem))
             return
         if len(message.body) > wire.MAX_BYTES:
             metrics.invalid_messages.labels("too_large").inc()
-            self._answer(message, channel, None, too_large(body["kwargs"]))
+            self._refuse(message, too_large(body["kwargs"]))
             return
         call = Call(
             contract=contract,
@@ -169,10 +164,8 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             log.info(
                 "call",
                 method=method,
-                caller=call.caller,
                 outcome=outcome if refusal is None else refusal.code,
-                command_id=printable(body["kwargs"].get("command_id")),
-                correlation_id=call.correlation_id,
+                **call.ids,
                 milliseconds=round(seconds * 1000, 1),
                 **_defect(exc_info, refusal),
             )
@@ -181,6 +174,11 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             return None, None
 
         self.container.spawn_worker(self._doors[method], (call,), {}, handle_result=handle_result)
+
+    def _refuse(self, message: amqp.Message, refusal: errors.Refusal) -> None:
+        """Refuse a call before it is one; what the caller named is no label of ours."""
+        metrics.rpc_requests.labels("unknown", _outcome(refusal)).inc()
+        self._answer(message, self._channel, None, refusal)
 
     def _answer(
         self, message: amqp.Message, channel: Any, result: Any, refusal: errors.Refusal | None

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import amqp
 
-from pomona import wire
+from pomona import trace, wire
 from pomona.broker import ConnectionLost, close, connect, pump
 from pomona.envelope import Envelope, unseal
 from pomona.errors import Refused, Unavailable
@@ -180,6 +180,7 @@ class Terminal:
                 "nameko.token": self._token,
                 "nameko.locale": self._locale,
                 "nameko.correlation_id": call_id,
+                "nameko.traceparent": trace.outgoing(),
                 "nameko.deadline": f"{time.time() + timeout:.3f}",
             },
         )
