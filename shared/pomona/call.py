@@ -60,6 +60,7 @@ class Call:
     def question(self) -> Question:
         """Check the caller and the request. Raises a `Refusal`."""
         trace.enter(self.traceparent)
+        self._must_be_awaited()
         actor = self._actor()
         request = self._load(self._schema, self._kwargs)
         return Question(
@@ -84,9 +85,10 @@ class Call:
         reach("command.before_load")
         for _ in range(TRIES):
             try:
+                self._must_be_in_time()
                 return attempt(c)
             except errors.Refusal:
-                # a repeat may be refused because of its own first effect
+                # a repeat may be refused because of its own first effect, or come too late
                 answer = application.answer_to(c)
                 if answer is None:
                     raise
@@ -122,7 +124,8 @@ class Call:
         request = self._load(self._schema, kwargs)
         store_id = self._store(actor, request)
         command_id: UUID = head["command_id"]
-        c = Command(
+        self._expires_at: datetime = head["expires_at"]
+        return Command(
             id=command_id,
             method=self.contract.method,
             request=request,
@@ -133,14 +136,18 @@ class Call:
             request_hash=request_hash(self.contract.method, kwargs),
             traceparent=self.traceparent,
         )
-        if head["expires_at"] < self.at:
+
+    def _must_be_in_time(self) -> None:
+        if self._expires_at < self.at:
             metrics.commands_expired.inc()
             raise errors.Expired
-        return c
+        self._must_be_awaited()
 
-    def _actor(self) -> Actor:
+    def _must_be_awaited(self) -> None:
         if time.monotonic() > self._deadline:
             raise errors.Expired(field="deadline")
+
+    def _actor(self) -> Actor:
         try:
             actor = self.spine.identities.actor(self._headers.get("nameko.token"))
         except errors.Unauthenticated:
