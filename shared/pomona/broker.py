@@ -18,6 +18,8 @@ from pomona.failpoints import reach
 from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
 
 HEARTBEAT = 10
+CONNECT_TIMEOUT = 5.0
+WAIT_TIMEOUT = 20.0
 CONFIRM_TIMEOUT = 20.0
 PRECONDITION_FAILED = 406
 LARGEST_MESSAGE = 2 * 1024 * 1024  # what the broker lets through
@@ -60,7 +62,7 @@ serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _readable_properties
 abstract_channel.loads = _readable_arguments
 
 
-def connect(uri: str) -> amqp.Connection:
+def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> amqp.Connection:
     """Open a connection; waits are bounded, a dead peer is noticed by heartbeats."""
     parts = urlsplit(uri)
     connection = amqp.Connection(
@@ -69,13 +71,13 @@ def connect(uri: str) -> amqp.Connection:
         password=unquote(parts.password or ""),
         virtual_host=unquote(parts.path[1:]) or "/",
         heartbeat=HEARTBEAT,
-        connect_timeout=5,
-        read_timeout=30,
-        write_timeout=10,
+        connect_timeout=min(CONNECT_TIMEOUT, timeout),
     )
     connection.negotiate_capabilities = CAPABILITIES
     with closed_on_failure(connection):
         connection.connect()
+        # py-amqp's own read and write timeouts are socket options, which eventlet does not heed
+        connection.transport.sock.settimeout(WAIT_TIMEOUT)
     return connection
 
 

@@ -42,6 +42,7 @@ class Call:
         spine: "Spine",
         headers: dict[str, Any],
         kwargs: dict[str, Any],
+        broker_user: str = "",
     ) -> None:
         self.contract = contract
         self.at: datetime = now()
@@ -49,6 +50,7 @@ class Call:
         self.spine = spine
         self._kwargs = kwargs
         self._headers = headers
+        self.broker_user = broker_user
         self.actor: Actor | None = None
         self.store_id: UUID | None = None
         self.traceparent = trace.follow(

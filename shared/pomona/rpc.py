@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from pomona.host import Spine
 
 log = logger(__name__)
+# Where an answer may go, and nowhere else: to a queue of a stock nameko client, bound by its UUID,
+# or to the connection that asked, by an address that the broker made and nobody can guess.
 REPLY_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+REPLY_DIRECT = re.compile(r"amq\.rabbitmq\.reply-to\.[\w+/=-]{1,160}\.[\w+/=-]{1,80}", re.ASCII)
 RETRY_SECONDS = 1.0
 TOO_MUCH = "答复过大，请缩小查询范围。|The answer is larger than a message may be: ask for less."
 
@@ -111,11 +114,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             self._bury(message, "defect")
 
     def _take_in(self, message: amqp.Message) -> None:
-        properties = message.properties
-        reply_to = properties.get("reply_to")
-        reason = fits(message, (wire.CONTENT_TYPE,))
-        if reason is None and not (isinstance(reply_to, str) and REPLY_KEY.fullmatch(reply_to)):
-            reason = "reply_to"
+        reason = fits(message, (wire.CONTENT_TYPE,)) or self._misdirected(message)
         if reason is None:
             body = _body(body_of(message))
             if isinstance(body, dict) and isinstance(body.get("kwargs"), dict):
@@ -127,6 +126,21 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             self._refuse(message, errors.InvalidRequest(field="body", problem=problem))
             return
         self._bury(message, reason)
+
+    def _misdirected(self, message: amqp.Message) -> str | None:
+        """Return why a message did not come the way calls come, or None where it did.
+
+        Permissions look at the routing key alone, so what came by another way - a copy, another
+        exchange, the default one - may be from somebody who must not call us.
+        """
+        way = message.delivery_info
+        service, _, _ = way["routing_key"].partition(".")
+        if service != self.spine.service or way["exchange"] != RPC_EXCHANGE:
+            return "routing_key"
+        headers = message.properties.get("application_headers") or {}
+        if "CC" in headers or "BCC" in headers:
+            return "copies"
+        return None if reply_address(message) is not None else "reply_to"
 
     def _spawn(self, message: amqp.Message, body: dict[str, Any]) -> None:
         method = printable(message.delivery_info["routing_key"].partition(".")[2])
@@ -149,6 +163,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             spine=self.spine,
             headers=message.properties.get("application_headers") or {},
             kwargs=body["kwargs"],
+            broker_user=message.properties.get("user_id") or "",
         )
         started = time.perf_counter()
         self._in_hand += 1
@@ -183,6 +198,9 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
     def _answer(
         self, message: amqp.Message, channel: Any, result: Any, refusal: errors.Refusal | None
     ) -> None:
+        address = reply_address(message)
+        if address is None:
+            return
         headers = message.properties.get("application_headers") or {}
         correlation_id = message.properties.get("correlation_id") or ""
         locale = str(headers.get("nameko.locale") or "en")
@@ -202,7 +220,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         )
         try:
             with self._writing:
-                channel.basic_publish(answer, RPC_EXCHANGE, message.properties["reply_to"])
+                channel.basic_publish(answer, *address)
                 reach("reply.before_ack")
                 channel.basic_ack(message.delivery_tag)
         except (*ConnectionLost, AttributeError):
@@ -221,6 +239,16 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         with self._writing:
             self._channel.basic_publish(letter, DEAD_LETTERS, "")
             self._channel.basic_ack(message.delivery_tag)
+
+
+def reply_address(message: amqp.Message) -> tuple[str, str] | None:
+    """Return exchange and routing key for the answer, or None where it must not be answered."""
+    reply_to = message.properties.get("reply_to")
+    if not isinstance(reply_to, str):
+        return None
+    if REPLY_DIRECT.fullmatch(reply_to):
+        return "", reply_to
+    return (RPC_EXCHANGE, reply_to) if REPLY_KEY.fullmatch(reply_to) else None
 
 
 def _refusal(error: BaseException) -> errors.Refusal:

@@ -1,41 +1,60 @@
 """The client of a store terminal, a service or a script: calls with a deadline and a command id."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
 import amqp
 
 from pomona import trace, wire
-from pomona.broker import ConnectionLost, close, connect, pump
+from pomona.broker import ConnectionLost, body_of, close, connect, open_channel, pump
 from pomona.envelope import Envelope, unseal
-from pomona.errors import Refused, Unavailable
+from pomona.errors import Forbidden, Refused, Unauthenticated, Unavailable
 
 RPC_EXCHANGE = "nameko-rpc"
+DIRECT_REPLY = "amq.rabbitmq.reply-to"
 TIMEOUT = 10.0
-COMMAND_LIFETIME = timedelta(minutes=5)
 PAUSE_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 
+Token = str | Callable[[], str]
+
+
+class Outstanding:
+    """A call that was sent and is not answered yet."""
+
+    __slots__ = ("body", "deadline", "id", "lost", "sent_at")
+
+    def __init__(self, timeout: float) -> None:
+        self.id = str(uuid4())
+        self.sent_at = time.monotonic()
+        self.deadline = self.sent_at + timeout
+        self.body: bytes | None = None
+        self.lost = False
+
 
 class Terminal:
-    """Calls services as whoever the token names. Use one per thread.
+    """Calls services: the broker says from which machine, the token says which person.
 
-    Not connected until the first call; connects again by itself after a failure.
+    Answers come back on the connection itself (direct reply-to), so nothing is declared, bound or
+    read, and nobody else can listen. Use one per thread. Not connected until the first call;
+    connects again by itself after a failure. Nothing waits longer than its call's deadline.
     """
 
-    def __init__(self, amqp_uri: str, token: str, *, locale: str = "en") -> None:
+    def __init__(self, amqp_uri: str, token: Token = "", *, locale: str = "en") -> None:
         self._uri = amqp_uri
+        self._user = unquote(urlsplit(amqp_uri).username or "")
         self._token = token
         self._locale = locale
         self._connection: amqp.Connection | None = None
         self._channel: amqp.Channel | None = None
-        self._reply_to = ""
         self._used_at = 0.0
-        self._replies: dict[str, bytes | None] = {}
+        self._heard_at = 0.0
+        self._outstanding: dict[str, Outstanding] = {}
 
     def command(
         self,
@@ -52,13 +71,17 @@ class Terminal:
         While the service cannot be reached, or answers that it is unavailable or busy, the same
         command is sent again for up to `patience` seconds. Raises `Refused`, or `Unavailable`
         where nobody answered: then it is unknown whether the command was applied, and sending it
-        again with the same `command_id` is safe.
+        again with the same `command_id` is safe. When this returns or raises, the command has
+        expired: it is not carried out behind the caller's back.
         """
-        command_id = command_id or uuid4()
+        expires_at = datetime.now(UTC) + timedelta(seconds=patience + timeout)
+        sent = {
+            **request,
+            "command_id": str(command_id or uuid4()),
+            "expires_at": expires_at.isoformat(),
+        }
         until = time.monotonic() + patience
         while True:
-            expires_at = datetime.now(UTC) + COMMAND_LIFETIME
-            sent = {**request, "command_id": str(command_id), "expires_at": expires_at.isoformat()}
             try:
                 return self.call(service, method, sent, timeout=timeout)
             except Unavailable:
@@ -97,25 +120,50 @@ class Terminal:
         timeout: float = TIMEOUT,
     ) -> dict[str, Any]:
         """Make one call exactly as given. Raises `Refused` or `Unavailable`."""
-        call_id = str(uuid4())
-        deadline = time.monotonic() + timeout
+        return self.answer(self.send(service, method, request, timeout=timeout))
+
+    def send(
+        self,
+        service: str,
+        method: str,
+        request: Mapping[str, Any],
+        *,
+        timeout: float = TIMEOUT,
+    ) -> Outstanding:
+        """Send a call without waiting, so that several can be on their way at once.
+
+        Raises `Refused` where the broker does not let us in, or `Unavailable`.
+        """
+        call = Outstanding(timeout)
         try:
-            channel = self._open()
-            self._replies[call_id] = None
-            self._publish(channel, service, method, request, call_id, timeout)
-            body = self._answer(call_id, deadline)
-        except (*ConnectionLost, TimeoutError):
-            self.close()
-            raise Unavailable from None
+            channel = self._open(timeout)
+            self._outstanding[call.id] = call
+            self._publish(channel, f"{service}.{method}", request, call, timeout)
+        except (*ConnectionLost, TimeoutError) as error:
+            self._outstanding.pop(call.id, None)
+            raise self._failed(error) from None
+        return call
+
+    def answer(self, call: Outstanding) -> dict[str, Any]:
+        """Wait for the answer to a call. Raises `Refused` or `Unavailable`."""
+        try:
+            while call.body is None and not call.lost:
+                self._hear(call.deadline)
+        except (*ConnectionLost, TimeoutError) as error:
+            # one late answer is the service's; a connection that brings none at all is dead
+            if isinstance(error, TimeoutError) and self._heard_at > call.sent_at:
+                raise Unavailable from None
+            raise self._failed(error) from None
         finally:
             self._used_at = time.monotonic()
-            self._replies.pop(call_id, None)
-        if body is None:
+            self._outstanding.pop(call.id, None)
+        if call.body is None:
             raise Unavailable
-        return _result(wire.decode(body, limit=64 * wire.MAX_BYTES), call_id)
+        return _result(wire.decode(call.body, limit=64 * wire.MAX_BYTES), call.id)
 
     def close(self) -> None:
-        connection, self._connection, self._channel = self._connection, None, None
+        connection = self._connection
+        self._forget()
         if connection is not None:
             close(connection)
 
@@ -130,27 +178,48 @@ class Terminal:
     ) -> None:
         self.close()
 
-    def _open(self) -> amqp.Channel:
+    def _hear(self, until: float) -> None:
+        """Take what the broker sends next. Raises TimeoutError or one of `ConnectionLost`."""
+        left = until - time.monotonic()
+        if left <= 0 or self._connection is None:
+            raise TimeoutError
+        self._connection.drain_events(timeout=left)
+
+    def _failed(self, error: BaseException) -> Refused | Unavailable:
+        """Leave a connection that failed, at once: a broker that is stuck answers no farewell."""
+        connection = self._connection
+        self._forget()
+        if connection is not None:
+            connection.collect()
+        if isinstance(error, amqp.exceptions.AccessRefused):
+            # before there is a connection our password is refused, later the method we named
+            refusal = Unauthenticated() if connection is None else Forbidden()
+            return Refused(refusal.code, refusal.sentence(self._locale))
+        return Unavailable()
+
+    def _forget(self) -> None:
+        self._connection = self._channel = None
+        for call in self._outstanding.values():
+            call.lost = True
+        self._outstanding.clear()
+
+    def _open(self, timeout: float) -> amqp.Channel:
         if self._channel is not None and not self._hung_up():
             return self._channel
         self.close()
-        connection = connect(self._uri)
+        connection = connect(self._uri, timeout)
         # from here on it is closed with us, whatever fails
         self._connection = connection
-        channel = connection.channel()
-        self._reply_to = str(uuid4())
-        queue = f"rpc.reply-{self._reply_to}"
-        channel.exchange_declare(RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
-        channel.queue_declare(queue, exclusive=True, auto_delete=True)
-        channel.queue_bind(queue, RPC_EXCHANGE, self._reply_to)
-        channel.basic_consume(queue, no_ack=True, callback=self._replied)
+        with connection.transport.having_timeout(timeout):
+            channel = open_channel(connection)
+            channel.basic_consume(DIRECT_REPLY, no_ack=True, callback=self._replied)
         channel.events["basic_return"].add(self._returned)
         self._channel = channel
         return channel
 
     def _hung_up(self) -> bool:
         """Say whether the broker has gone, or dropped us, while we had nothing to ask."""
-        if time.monotonic() - self._used_at < IDLE_SECONDS:
+        if self._outstanding or time.monotonic() - self._used_at < IDLE_SECONDS:
             return False
         try:
             pump(self._connection, 0.001)
@@ -161,51 +230,46 @@ class Terminal:
     def _publish(
         self,
         channel: amqp.Channel,
-        service: str,
-        method: str,
+        key: str,
         request: Mapping[str, Any],
-        call_id: str,
+        call: Outstanding,
         timeout: float,
     ) -> None:
+        headers = {
+            "nameko.locale": self._locale,
+            "nameko.correlation_id": call.id,
+            "nameko.traceparent": trace.outgoing(),
+            "nameko.deadline": f"{time.time() + timeout:.3f}",
+        }
+        token = self._token if isinstance(self._token, str) else self._token()
+        if token:
+            headers["nameko.token"] = token
         message = amqp.Message(
             wire.encode({"args": [], "kwargs": dict(request)}),
             content_type=wire.CONTENT_TYPE,
             content_encoding="utf-8",
-            reply_to=self._reply_to,
-            correlation_id=call_id,
+            reply_to=DIRECT_REPLY,
+            correlation_id=call.id,
             delivery_mode=1,
+            # the broker checks it: nobody can call from somebody else's machine
+            user_id=self._user,
             # a call that nobody took before its deadline is not carried out later
             expiration=str(int(timeout * 1000)),
-            application_headers={
-                "nameko.token": self._token,
-                "nameko.locale": self._locale,
-                "nameko.correlation_id": call_id,
-                "nameko.traceparent": trace.outgoing(),
-                "nameko.deadline": f"{time.time() + timeout:.3f}",
-            },
+            application_headers=headers,
         )
-        channel.basic_publish(message, RPC_EXCHANGE, f"{service}.{method}", mandatory=True)
-
-    def _answer(self, call_id: str, deadline: float) -> bytes | None:
-        connection = self._connection
-        while connection is not None and self._replies.get(call_id) is None:
-            if call_id not in self._replies:
-                return None
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            connection.drain_events(timeout=left)
-        return self._replies.get(call_id)
+        channel.basic_publish(message, RPC_EXCHANGE, key, mandatory=True, timeout=timeout)
 
     def _replied(self, message: amqp.Message) -> None:
-        call_id = message.properties.get("correlation_id")
-        if call_id in self._replies:
-            body = message.body
-            self._replies[call_id] = body.encode() if isinstance(body, str) else bytes(body)
+        self._heard_at = time.monotonic()
+        call = self._outstanding.get(message.properties.get("correlation_id"))
+        if call is not None:
+            call.body = body_of(message)
 
     def _returned(self, *details: Any) -> None:
         # no queue is bound: the service has never run here
-        self._replies.pop(details[-1].properties.get("correlation_id"), None)
+        call = self._outstanding.get(details[-1].properties.get("correlation_id"))
+        if call is not None:
+            call.lost = True
 
 
 class LogOf:

@@ -46,6 +46,7 @@ class RawCaller:
         body: bytes = b'{"args": [], "kwargs": {}}',
         *,
         key: str | bytes = "orders.list_stores",
+        exchange: str = RPC_EXCHANGE,
         headers: dict[str, Any] | None = None,
         **properties: Any,
     ) -> None:
@@ -58,7 +59,7 @@ class RawCaller:
             **properties,
         }
         message = amqp.Message(body, **{name: value for name, value in given.items() if value})
-        self._channel.basic_publish(message, RPC_EXCHANGE, key)
+        self._channel.basic_publish(message, exchange, key)
 
     def answer(self) -> dict[str, Any]:
         """Return the next answer. Raises TimeoutError."""

@@ -140,6 +140,16 @@ PUT_ASIDE = {
     "no reply_to": ({"reply_to": None}, "reply_to"),
     "a reply_to into a service": ({"reply_to": "orders.place_order"}, "reply_to"),
     "a reply_to with a wildcard": ({"reply_to": "#"}, "reply_to"),
+    "a direct reply to somebody made up": (
+        {"reply_to": "amq.rabbitmq.reply-to.rpc-orders"},
+        "reply_to",
+    ),
+    "a copy for another service": ({"headers": {"CC": ["inventory.list_stock"]}}, "copies"),
+    "a call of another service, copied to us": (
+        {"key": "nobody.list_stores", "headers": {"BCC": ["orders.list_stores"]}},
+        "routing_key",
+    ),
+    "not by the exchange for calls": ({"exchange": "", "key": "rpc-orders"}, "routing_key"),
     "no content type": ({"content_type": None}, "content_type"),
     "a pickle": ({"content_type": "application/x-python-serialize"}, "content_type"),
     "YAML": ({"content_type": "application/x-yaml"}, "content_type"),

@@ -34,8 +34,7 @@ def lines_of(stack: Stack, service: str) -> Iterator[dict[str, Any]]:
 def cause_of(stack: Stack, service: str, topic: str, order_id: UUID) -> dict[str, str]:
     """Return why an event that speaks of an order was stored."""
     statement = (
-        f"SELECT cause FROM {service}_events"
-        " WHERE topic = %s AND position(%s::bytea IN state) > 0"
+        f"SELECT cause FROM {service}_events WHERE topic = %s AND position(%s::bytea IN state) > 0"
     )
     found: list[tuple[Any, ...]] = eventually(
         lambda: rows(stack.databases[service], statement, topic, order_id.hex.encode())
