@@ -1,8 +1,10 @@
 """What an application method stands on: one call in, one commit out."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -10,21 +12,22 @@ from uuid import UUID
 
 import eventsourcing.application
 import orjson
-from eventsourcing.application import AggregateNotFoundError, ProcessingEvent
+from eventsourcing.application import ProcessingEvent, project_aggregate
 from eventsourcing.domain import Aggregate, AggregateEvent, Snapshot
-from eventsourcing.persistence import JSONTranscoder, PersistenceError
+from eventsourcing.persistence import JSONTranscoder, StoredEvent
 from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import register_topic
+from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from pomona import metrics
+from pomona.append import Cursor, Entry
 from pomona.errors import CommandIdReused
-from pomona.eventstore import Cursor, DateAsText
+from pomona.eventstore import DateAsText, Recorder
 from pomona.failpoints import reach
 from pomona.identity import Actor
-from pomona.journal import logger
+from pomona.memory import Memory
 
-log = logger(__name__)
 A = TypeVar("A", bound=Aggregate)
 
 
@@ -115,17 +118,37 @@ class Application(eventsourcing.application.Application[UUID]):
         super().__init__(dict(env or {}))
         self._remember = remember
         self._committed = committed
+        self._memory = Memory()
+        self._attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
     def register_transcodings(self, transcoder: JSONTranscoder) -> None:
         super().register_transcodings(transcoder)
         transcoder.register(DateAsText())
 
+    @contextmanager
+    def attempt(self, *, afresh: bool = False) -> Iterator["Attempt"]:
+        """Remember what one command, or one batch of events, looks at until it commits.
+
+        Within it every aggregate is loaded once, from this process's memory where it is known:
+        the commit checks that nobody has changed any of them. `afresh` looks into the store too.
+        """
+        attempt = Attempt(afresh=afresh)
+        token = self._attempt.set(attempt)
+        try:
+            yield attempt
+        finally:
+            self._attempt.reset(token)
+
     def get(self, cls: type[A], aggregate_id: UUID) -> A | None:
         """Return the aggregate as it stands, or None where there is none of that class."""
-        try:
-            found: Any = self.repository.get(aggregate_id)
-        except AggregateNotFoundError:
-            return None
+        attempt = self._attempt.get()
+        if attempt is None:
+            found = self._load(cls, aggregate_id, afresh=True)
+        elif aggregate_id in attempt.loaded:
+            found = attempt.loaded[aggregate_id]
+        else:
+            found = self._load(cls, aggregate_id, afresh=attempt.afresh)
+            attempt.hold(aggregate_id, found)
         return found if isinstance(found, cls) else None
 
     def commit(
@@ -133,31 +156,102 @@ class Application(eventsourcing.application.Application[UUID]):
     ) -> dict[str, Any]:
         """Store what the aggregates decided, its cause and our views in one transaction.
 
-        Raises IntegrityError on a version conflict or a cause that was settled before.
+        Raises IntegrityError where somebody else changed what was looked at, or the cause was
+        settled before; then nothing is stored.
         """
         answer = dict(answer or {})
-        changes: ProcessingEvent[UUID] = ProcessingEvent()
-        changes.collect_events(*aggregates)
-
-        def within(cursor: Cursor) -> None:
-            cause.settle(cursor, answer)
-            for event in changes.events:
-                self._remember(event, cursor)
-
-        reach("commit.before")
-        self.events.put(changes.events, cause=cause.stamp(), within=within)
-        reach("commit.after")
-        if changes.events:
-            self._committed()
-            self._take_snapshots(changes)
+        step = Step(cause.stamp(), aggregates, lambda cursor: cause.settle(cursor, answer))
+        self.commit_steps([step])
         return answer
 
-    def _take_snapshots(self, processing_event: ProcessingEvent[UUID]) -> None:
-        # the events are committed: a snapshot that fails only makes a later load slower
+    def commit_steps(self, steps: Sequence["Step"]) -> None:
+        """Store several decisions in one transaction, each event with its own cause."""
+        attempt = self._attempt.get() or Attempt(afresh=True)
+        changed = {each.id: each for step in steps for each in step.aggregates}
+        stored = [self.mapper.to_stored_event(event) for step in steps for event in step.events]
+        written = Counter(event.originator_id for step in steps for event in step.events)
+        snapshots = self._snapshots_of(changed.values(), written)
+
+        def committed() -> None:
+            for aggregate_id in changed.keys() & attempt.loaded.keys():
+                self._memory.keep(changed[aggregate_id])
+            if stored:
+                self._committed()
+
+        entry = Entry(
+            events=stored,
+            causes=[cause for step in steps for cause in step.causes],
+            seen={each: version for each, version in attempt.seen.items() if each not in written},
+            within=lambda cursor: self._write(steps, snapshots, cursor),
+            committed=committed,
+        )
         try:
-            super()._take_snapshots(processing_event)
-        except PersistenceError as error:
-            log.info("snapshot_skipped", error=type(error).__name__)
+            reach("commit.before")
+            self._recorder.append(entry)
+            reach("commit.after")
+        except BaseException:
+            for aggregate_id, version in attempt.seen.items():
+                self._memory.forget(aggregate_id, version)
+            raise
+
+    def _write(
+        self, steps: Sequence["Step"], snapshots: Sequence[StoredEvent], cursor: Cursor
+    ) -> None:
+        for step in steps:
+            step.within(cursor)
+            for event in step.events:
+                self._remember(event, cursor)
+        for snapshot in snapshots:
+            self._replace_snapshot(snapshot, cursor)
+
+    def _load(self, cls: type[Aggregate], aggregate_id: UUID, *, afresh: bool) -> Any:
+        """Return an aggregate from memory, and from the store what is newer or not known."""
+        known = self._memory.recall(aggregate_id)
+        metrics.aggregate_loads.labels("store" if known is None else "memory").inc()
+        if known is not None and not afresh:
+            return known
+        found = known
+        if found is None and self.snapshots is not None and cls in self.snapshotting_intervals:
+            snapshot = self.snapshots.get(aggregate_id, desc=True, limit=1)
+            found = project_aggregate(found, snapshot)
+        since = found.version if found is not None else None
+        found = project_aggregate(found, self.events.get(aggregate_id, gt=since))
+        if found is not None and (known is None or found.version != since):
+            self._memory.keep(found)
+        return found
+
+    def _snapshots_of(
+        self, changed: Iterable[Aggregate], events: Mapping[UUID, int]
+    ) -> list[StoredEvent]:
+        """Return the snapshots that are due, so that no load has to read a long stream."""
+        snapshots = []
+        for each in changed:
+            interval = self.snapshotting_intervals.get(type(each))
+            before = each.version - events[each.id]
+            if interval and each.version // interval > before // interval:
+                snapshots.append(self.mapper.to_stored_event(each.Snapshot.take(each)))
+        return snapshots
+
+    def _replace_snapshot(self, snapshot: StoredEvent, cursor: Cursor) -> None:
+        table = Identifier(f"{self.name}_snapshots")
+        cursor.execute(
+            SQL(
+                "INSERT INTO {} (originator_id, originator_version, topic, state)"
+                " VALUES (%s, %s, %s, %s)"
+            ).format(table),
+            (
+                snapshot.originator_id,
+                snapshot.originator_version,
+                snapshot.topic,
+                snapshot.state,
+            ),
+        )
+        cursor.execute(
+            SQL("DELETE FROM {} WHERE originator_id = %s AND originator_version < %s").format(
+                table
+            ),
+            (snapshot.originator_id, snapshot.originator_version),
+        )
 
     def answer_to(self, command: Command) -> dict[str, Any] | None:
         """Return the stored answer of a command that was applied before.
@@ -190,11 +284,47 @@ class Application(eventsourcing.application.Application[UUID]):
             yield cursor
 
     @property
+    def _recorder(self) -> Recorder:
+        recorder: Any = self.recorder
+        return recorder  # type: ignore[no-any-return]
+
+    @property
     def datastore(self) -> PostgresDatastore:
         """The pool of connections that the event store uses."""
         factory: Any = self.factory
         datastore: PostgresDatastore = factory.datastore
         return datastore
+
+
+class Attempt:
+    """What one try of a command has looked at: each aggregate once, in the version it had."""
+
+    def __init__(self, *, afresh: bool) -> None:
+        self.afresh = afresh
+        self.loaded: dict[UUID, Any] = {}
+        self.seen: dict[UUID, int] = {}
+
+    def hold(self, aggregate_id: UUID, aggregate: Aggregate | None) -> None:
+        """Note an aggregate before it is changed; 0 is the version of one that is not there."""
+        self.loaded[aggregate_id] = aggregate
+        self.seen[aggregate_id] = aggregate.version if aggregate is not None else 0
+
+
+class Step:
+    """One decision on its way to the store: the events of some aggregates, and their cause."""
+
+    def __init__(
+        self,
+        stamp: Mapping[str, Any],
+        aggregates: Iterable[Aggregate],
+        within: Callable[[Cursor], None],
+    ) -> None:
+        self.aggregates = tuple(aggregates)
+        self.within = within
+        collected: ProcessingEvent[UUID] = ProcessingEvent()
+        collected.collect_events(*self.aggregates)
+        self.events = collected.events
+        self.causes = [orjson.dumps(stamp)] * len(self.events)
 
 
 def now() -> datetime:

@@ -10,17 +10,16 @@ from eventsourcing.persistence import IntegrityError
 from marshmallow import Schema, ValidationError
 
 from pomona import errors, metrics, trace
+from pomona.append import DatabaseLost
 from pomona.application import Application, Command, Question, now, request_hash
 from pomona.contracts import Request
 from pomona.failpoints import reach
 from pomona.fields import Id, Moment, RequestSchema
 from pomona.identity import STORE_ROLES, Actor
-from pomona.inbox import DatabaseLost
 
 if TYPE_CHECKING:
     from pomona.host import Spine
 
-TRIES = 20
 LONGEST_CALL_SECONDS = 30.0
 
 
@@ -73,7 +72,7 @@ class Call:
             correlation_id=self.correlation_id,
         )
 
-    def exactly_once(self, attempt: Callable[[Command], dict[str, Any]]) -> dict[str, Any]:
+    def exactly_once(self, decide: Callable[[Command], dict[str, Any]]) -> dict[str, Any]:
         """Carry out a command, or answer as before if it was carried out already.
 
         Whatever goes wrong, the command's id is looked up before anything is tried again: the
@@ -85,27 +84,33 @@ class Call:
             raise errors.Internal
         c = self._command()
         reach("command.before_load")
-        for _ in range(TRIES):
-            try:
-                self._must_be_in_time()
-                return attempt(c)
-            except errors.Refusal:
-                # a repeat may be refused because of its own first effect, or come too late
-                answer = application.answer_to(c)
-                if answer is None:
-                    raise
-            except IntegrityError:
-                metrics.append_conflicts.inc()
-                answer = application.answer_to(c)
-            except DatabaseLost:
-                metrics.ambiguous_commits.inc()
-                answer = self._after_reconnecting(application, c)
+        afresh = False
+        while True:
+            with application.attempt(afresh=afresh) as attempt:
+                try:
+                    self._must_be_in_time()
+                    return decide(c)
+                except errors.Refusal:
+                    # a repeat may be refused because of its own first effect, or come too late
+                    answer = application.answer_to(c)
+                    if answer is None and (afresh or not attempt.loaded):
+                        raise
+                    # or because of what another replica has changed since we last looked
+                    afresh = True
+                    given_up: type[errors.Refusal] = errors.Conflict
+                except IntegrityError:
+                    metrics.append_conflicts.inc()
+                    given_up = errors.Conflict
+                    answer = application.answer_to(c)
+                except DatabaseLost:
+                    metrics.ambiguous_commits.inc()
+                    given_up = errors.Unavailable
+                    answer = self._after_reconnecting(application, c)
             if answer is not None:
                 metrics.command_replays.inc()
                 return answer
             if time.monotonic() > self._deadline:
-                break
-        raise errors.Conflict
+                raise given_up
 
     def _after_reconnecting(self, application: Application, c: Command) -> dict[str, Any] | None:
         while True:

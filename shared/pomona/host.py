@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -11,11 +12,12 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 from pomona import health, trace, wire
-from pomona.application import Application, Question
+from pomona.application import Application, Question, Step
 from pomona.broker import LARGEST_MESSAGE
 from pomona.config import Settings
 from pomona.contracts import Contracts, Request, contracts_of
 from pomona.envelope import Envelope
+from pomona.errors import NotYet, Refusal
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.failpoints import reach
@@ -35,6 +37,7 @@ Remember = Callable[[Any, Cursor], None]
 RememberBatch = Callable[[Sequence[Envelope], Cursor], None]
 
 LONGEST_PAGE = 1000
+BATCH = 50  # events of another service in one transaction
 
 
 class EventsAfter(RequestSchema):
@@ -159,25 +162,6 @@ class Spine:
         }
 
 
-class Arrival:
-    """The cause of a commit that follows from another service's event."""
-
-    def __init__(
-        self, envelope: Envelope, settlement: Settlement, remember: Callable[[Cursor], None]
-    ) -> None:
-        self._envelope = envelope
-        self._settlement = settlement
-        self._remember = remember
-
-    def stamp(self) -> dict[str, Any]:
-        cause = self._envelope.cause
-        return {**cause, "traceparent": trace.follow(cause["traceparent"])}
-
-    def settle(self, cursor: Cursor, _answer: object) -> None:
-        self._settlement.settle(cursor)
-        self._remember(cursor)
-
-
 class Host(DependencyProvider):  # type: ignore[misc]
     """Hosts an event-sourced application and injects it into the service.
 
@@ -216,7 +200,7 @@ class Host(DependencyProvider):  # type: ignore[misc]
             application=self.application,
             log=EventLog(contracts, f"{settings.name}_events", self.application.mapper),
         )
-        self.spine.listen(self.apply)
+        self.spine.listen(self.apply, window=BATCH)
         self.server.spine = self.spine
 
     def start(self) -> None:
@@ -230,24 +214,38 @@ class Host(DependencyProvider):  # type: ignore[misc]
         return self.application
 
     def apply(self, envelopes: Sequence[Envelope], settlement: Settlement) -> None:
-        """Apply one event of another service (an inbox of window 1 gives one)."""
-        (envelope,) = envelopes
-        consumed = self._consumed.get(envelope.type)
-        if consumed is None:
-            arrival = Arrival(envelope, settlement, lambda _cursor: None)
-            self.application.commit(arrival)
-            return
-        fact = consumed.read(envelope.data)
-        changed = tuple(self.react(fact, self.application))
-        arrival = Arrival(envelope, settlement, lambda cursor: self.remember(fact, cursor))
-        self.application.commit(arrival, *changed)
-        log.info(
-            "event_applied",
-            type=envelope.type,
-            position=envelope.position,
-            correlation_id=envelope.cause["correlationid"],
-            trace_id=trace.trace_id(envelope.cause["traceparent"]),
-        )
+        """Apply events of another service, and move the inbox, in one transaction."""
+        try:
+            self._apply(envelopes, settlement, afresh=False)
+        except (Refusal, NotYet):
+            if len(envelopes) > 1:
+                raise
+            # perhaps refused because of what another replica has changed since we last looked
+            self._apply(envelopes, settlement, afresh=True)
+
+    def _apply(
+        self, envelopes: Sequence[Envelope], settlement: Settlement, *, afresh: bool
+    ) -> None:
+        steps = [Step({}, (), settlement.settle)]
+        with self.application.attempt(afresh=afresh) as attempt:
+            for envelope in envelopes:
+                consumed = self._consumed.get(envelope.type)
+                if consumed is None:
+                    continue
+                fact = consumed.read(envelope.data)
+                changed = tuple(self.react(fact, self.application))
+                steps.append(Step(_cause(envelope), changed, partial(self.remember, fact)))
+                # what follows in this batch stands on it
+                attempt.loaded.update((each.id, each) for each in changed)
+            self.application.commit_steps(steps)
+        for envelope in envelopes:
+            log.info(
+                "event_applied",
+                type=envelope.type,
+                position=envelope.position,
+                correlation_id=envelope.cause["correlationid"],
+                trace_id=trace.trace_id(envelope.cause["traceparent"]),
+            )
 
     def _committed(self) -> None:
         if self.spine.relay is not None:
@@ -314,3 +312,8 @@ class Reader(DependencyProvider):  # type: ignore[misc]
             settlement.settle(cursor)
             self.remember(envelopes, cursor)
             reach("batch.before_commit")
+
+
+def _cause(envelope: Envelope) -> dict[str, str]:
+    """Return why we react: what caused the event, as the next span of the same trace."""
+    return {**envelope.cause, "traceparent": trace.follow(envelope.cause["traceparent"])}

@@ -9,14 +9,10 @@ from typing import Protocol
 
 import amqp
 import psycopg
-from eventsourcing.persistence import (
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    PersistenceError,
-)
+from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from pomona import metrics
+from pomona.append import DatabaseLost
 from pomona.broker import ConnectionLost, Consumer, body_of, fits, is_fatal
 from pomona.envelope import Envelope, Malformed, unseal
 from pomona.errors import NotYet, Refused
@@ -32,8 +28,6 @@ CONFLICT_TRIES = 20
 PULSE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 REFILL = 500
-
-DatabaseLost = (psycopg.OperationalError, psycopg.InterfaceError, OperationalError, InterfaceError)
 
 Apply = Callable[[Sequence[Envelope], Settlement], None]
 

@@ -27,8 +27,16 @@ events_appended = Counter("pomona_events_appended_total", "Events stored.", ["ty
 append_duration = Histogram(
     "pomona_append_duration_seconds", "One transaction of the event store.", buckets=SECONDS
 )
+append_batch = Histogram(
+    "pomona_append_batch_entries",
+    "Commits that shared one transaction.",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+)
 append_conflicts = Counter(
     "pomona_append_conflicts_total", "Transactions that met a newer version and were tried again."
+)
+aggregate_loads = Counter(
+    "pomona_aggregate_loads_total", "Aggregates loaded, by where from.", ["origin"]
 )
 ambiguous_commits = Counter(
     "pomona_ambiguous_commits_total", "Transactions whose connection was lost before the answer."

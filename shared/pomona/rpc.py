@@ -11,6 +11,7 @@ from eventsourcing.persistence import PersistenceError
 from nameko.extensions import ProviderCollector, SharedExtension
 
 from pomona import errors, metrics, wire
+from pomona.append import DatabaseLost
 from pomona.broker import (
     DEAD_LETTERS,
     LARGEST_MESSAGE,
@@ -26,7 +27,6 @@ from pomona.broker import (
 )
 from pomona.call import Call, printable
 from pomona.failpoints import reach
-from pomona.inbox import DatabaseLost
 from pomona.journal import logger
 from pomona.terminal import RPC_EXCHANGE
 

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from typing import ClassVar
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from eventsourcing import popo
 from eventsourcing.domain import Aggregate, event
@@ -47,11 +48,12 @@ class Recorder(popo.POPOApplicationRecorder):
         super().__init__()
         self.causes = []
 
-    def insert_events(self, stored_events, *, cause, within):
-        self._assert_uniqueness(stored_events)
-        within(self)
-        self.causes.append(cause)
-        return super().insert_events(stored_events)
+    def append(self, entry):
+        self._assert_uniqueness(entry.events)
+        entry.within(self)
+        self.causes.extend(orjson.loads(cause) for cause in entry.causes)
+        self.insert_events(entry.events)
+        entry.committed()
 
 
 class Factory(popo.POPOFactory):
@@ -101,7 +103,7 @@ def test_everything_of_a_command_is_committed_together(shop):
 
     assert answer == {"left": 700}
     assert cause.answers == [{"left": 700}]
-    assert shop.recorder.causes == [{"actor": "p-1"}]
+    assert shop.recorder.causes == [{"actor": "p-1"}] * 3
     assert [type(happening) for happening in shop.remembered] == [
         Lot.Received,
         Lot.Sold,
