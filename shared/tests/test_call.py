@@ -1,12 +1,14 @@
 """A command that comes again too late is answered as before; one that comes first, refused."""
 
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
+from pomona.application import Attempt
 from pomona.call import Call
 from pomona.contracts import Request
 from pomona.errors import Expired
@@ -24,6 +26,10 @@ class Stored:
 
     def __init__(self, answer):
         self.answer = answer
+
+    @contextmanager
+    def attempt(self, *, afresh):
+        yield Attempt(afresh=afresh)
 
     def answer_to(self, command):
         return self.answer
