@@ -60,9 +60,13 @@ features: venv ## write docs/features.md from the tests that show each feature
 	@$(python) -m pomona_console.features
 
 .PHONY: docs
-docs: features ## write docs/events.md, asyncapi.yaml and reporting.md from the code
+docs: features compat ## write docs/events.md, asyncapi.yaml, contracts.lock and reporting.md from the code
 	@$(python) -m pomona_console.catalogue
 	@$(python) -m analytics.reporting > docs/reporting.md
+
+.PHONY: compat
+compat: venv ## say what a change of the contracts would break, and for whom
+	@$(python) -m pomona_console.compatibility
 
 .PHONY: lock
 lock: venv ## resolve requirements.lock anew (needs uv)

@@ -1,4 +1,4 @@
-"""Writes docs/events.md and docs/asyncapi.yaml from the contracts: `make docs`."""
+"""Writes docs/events.md, asyncapi.yaml and contracts.lock from the contracts: `make docs`."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import yaml
 from pomona import fields
 from pomona.contracts import Contracts, Published, contracts_of
 from pomona_console.asyncapi import document
+from pomona_console.contract_lock import LOCK, shapes_of, text_of
 from pomona_console.layout import SERVICES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -70,7 +71,11 @@ def documents() -> dict[Path, str]:
         default_flow_style=None,
         width=100,
     )
-    return {DOCS / "events.md": _events(chain), DOCS / "asyncapi.yaml": heading + tree}
+    return {
+        DOCS / "events.md": _events(chain),
+        DOCS / "asyncapi.yaml": heading + tree,
+        DOCS / LOCK: text_of(shapes_of(chain)),
+    }
 
 
 def _events(chain: Sequence[Contracts]) -> str:

@@ -23,7 +23,7 @@ def document() -> dict[str, Any]:
     return tree
 
 
-@pytest.mark.parametrize("name", ["events.md", "asyncapi.yaml"])
+@pytest.mark.parametrize("name", ["events.md", "asyncapi.yaml", "contracts.lock"])
 def test_a_document_is_fresh(name):
     assert documents()[DOCS / name] == (DOCS / name).read_text("utf-8"), "run `make docs`"
 
