@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from pomona.broker_access import RPC_EXCHANGE
 from pomona.contracts import Consumed, Contracts, Published, Request
-from pomona.terminal import RPC_EXCHANGE
 from pomona_console.json_schema import JsonSchema, json_schema
 
 Node = dict[str, Any]

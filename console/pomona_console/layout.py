@@ -60,10 +60,14 @@ class Layout:
 
     def password(self, name: str) -> str:
         """Return the password kept under this name, made at first use."""
+        return self.password_file(name).read_text()
+
+    def password_file(self, name: str) -> Path:
+        """Return where the password of this name is kept, made at first use."""
         path = self.secrets / f"{name}.password"
         if not path.exists():
             write_private(path, secrets.token_urlsafe(24))
-        return path.read_text()
+        return path
 
     @property
     def private_key(self) -> Path:

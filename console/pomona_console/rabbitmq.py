@@ -1,7 +1,5 @@
-"""A private RabbitMQ node: its own directories, ports, epmd, user and vhost."""
+"""A private RabbitMQ node: its own directories, ports, epmd, users and vhost."""
 
-import base64
-import hashlib
 import json
 import os
 import shutil
@@ -12,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pomona.broker_access import OPERATOR
+from pomona_console.broker_definitions import Definitions
 from pomona_console.processes import Ports, spawn
 from pomona_console.trouble import Trouble
 
-USER = "pomona"
 VHOST = "pomona"
 _SERVERS = (
     "/usr/lib/rabbitmq/bin/rabbitmq-server",  # the wrapper in sbin switches to another user
@@ -39,14 +38,24 @@ class RabbitMQ:
 
     home: Path
     port: int
+    api_port: int
     distribution_port: int
     epmd_port: int
     password: str
+    definitions: Definitions
     server: Path
     log: Path
 
     @classmethod
-    def below(cls, directory: Path, *, ports: Ports, password: str, log: Path) -> Self:
+    def below(
+        cls,
+        directory: Path,
+        *,
+        ports: Ports,
+        password: str,
+        definitions: Definitions,
+        log: Path,
+    ) -> Self:
         server = find_server()
         if server is None:
             raise Trouble(
@@ -56,16 +65,23 @@ class RabbitMQ:
         return cls(
             home=directory / "rabbitmq",
             port=ports.of("amqp"),
+            api_port=ports.of("rabbitmq management"),
             distribution_port=ports.of("erlang distribution"),
             epmd_port=ports.of("epmd"),
             password=password,
+            definitions=definitions,
             server=server,
             log=log,
         )
 
     @property
     def uri(self) -> str:
-        return f"amqp://{USER}:{self.password}@127.0.0.1:{self.port}/{VHOST}"
+        return f"amqp://{OPERATOR}:{self.password}@127.0.0.1:{self.port}/{VHOST}"
+
+    @property
+    def api(self) -> str:
+        """Return where the management API is, with the operator's account."""
+        return f"http://{OPERATOR}:{self.password}@127.0.0.1:{self.api_port}"
 
     def prepare(self) -> None:
         """Write what the node reads at boot: with definitions at hand it makes no guest user."""
@@ -73,16 +89,19 @@ class RabbitMQ:
             (self.home / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         definitions = self.home / "definitions.json"
         definitions.touch(mode=0o600)
-        definitions.write_text(json.dumps(self._definitions(), indent=2))
+        definitions.write_text(json.dumps(self.definitions, indent=2))
         (self.home / "rabbitmq.conf").write_text(
             f"load_definitions = {definitions}\n"
             f"max_message_size = {MAX_MESSAGE_BYTES}\n"
+            "management.tcp.ip = 127.0.0.1\n"
+            f"management.tcp.port = {self.api_port}\n"
+            "management.rates_mode = none\n"
             "log.file = false\n"
             "log.console = true\n"
             "log.console.level = warning\n"
         )
         (self.home / "advanced.config").write_text("[].\n")
-        (self.home / "enabled_plugins").write_text("[].\n")
+        (self.home / "enabled_plugins").write_text("[rabbitmq_management].\n")
 
     def start_epmd(self) -> subprocess.Popen[bytes]:
         epmd = shutil.which("epmd", path=self._environment()["PATH"]) or "epmd"
@@ -111,24 +130,6 @@ class RabbitMQ:
                 return probe.recv(1) == b"\x01"
         except OSError:
             return False
-
-    def _definitions(self) -> dict[str, object]:
-        salt = os.urandom(4)
-        digest = hashlib.sha256(salt + self.password.encode()).digest()
-        return {
-            "users": [
-                {
-                    "name": USER,
-                    "password_hash": base64.b64encode(salt + digest).decode(),
-                    "hashing_algorithm": "rabbit_password_hashing_sha256",
-                    "tags": ["administrator"],
-                }
-            ],
-            "vhosts": [{"name": VHOST}],
-            "permissions": [
-                {"user": USER, "vhost": VHOST, "configure": ".*", "write": ".*", "read": ".*"}
-            ],
-        }
 
     def _environment(self) -> dict[str, str]:
         return {

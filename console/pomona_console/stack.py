@@ -49,6 +49,11 @@ class Stack:
         return str(self.state["amqp"]["uri"])
 
     @property
+    def rabbitmq_api(self) -> str:
+        """Return where RabbitMQ's management API is, with the operator's account."""
+        return str(self.state["amqp"]["api"])
+
+    @property
     def databases(self) -> Mapping[str, str]:
         """DSNs by service name, and `reporting` for the role that only reads reports."""
         databases: Mapping[str, str] = self.state["databases"]

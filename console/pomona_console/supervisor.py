@@ -22,17 +22,20 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
+from pomona.broker_access import OPERATOR, service_user
 from pomona.identity import Actor, issue
-from pomona_console import given_broker
+from pomona_console.broker_definitions import contracts_of_all, definitions
 from pomona_console.databases import Databases
+from pomona_console.given_broker import GivenBroker
 from pomona_console.layout import REPORTING, Layout, read_json, write_private
 from pomona_console.postgres import Postgres
 from pomona_console.probes import is_ready
 from pomona_console.processes import Child, Ports, adopt_orphans, end, spawn, stop
-from pomona_console.rabbitmq import RabbitMQ
+from pomona_console.rabbitmq import VHOST, RabbitMQ
 from pomona_console.trouble import Trouble
 
 ANOTHER_RUNS = 3  # exit status: the directory belongs to a supervisor that is alive
@@ -43,6 +46,7 @@ _TABLES_READY_WITHIN = 180.0
 _SERVICES_READY_WITHIN = 180.0
 _HOPELESS_AFTER = 4  # starts that failed before anything was ready
 _STOP_WITHIN = 22.0  # a service cuts its own stop short after 20
+_OURS_ALONE = {"POMONA_PG_DSN", "POMONA_RABBITMQ_API"}  # administrators, no business of services
 _TOKENS_LAST = timedelta(days=365)
 
 
@@ -58,6 +62,7 @@ class Supervisor:
         *,
         tied: bool,
         amqp_uri: str | None,
+        rabbitmq_api: str | None,
         pg_dsn: str | None,
         prefix: str,
         temporary: bool,
@@ -69,14 +74,21 @@ class Supervisor:
         self.ports = Ports(read_json(layout.ports) or {})
         self.postgres: Postgres | None = None
         self.rabbitmq: RabbitMQ | None = None
+        self.given_broker: GivenBroker | None = None
         if amqp_uri is None:
             self.rabbitmq = RabbitMQ.below(
                 layout.directory,
                 ports=self.ports,
-                password=layout.password("rabbitmq"),
+                password=layout.password(OPERATOR),
+                definitions=definitions(
+                    contracts_of_all(services), vhost=VHOST, password=layout.password
+                ),
                 log=layout.log("rabbitmq"),
             )
-            amqp_uri = self.rabbitmq.uri
+            amqp_uri, self.rabbitmq_api = self.rabbitmq.uri, self.rabbitmq.api
+        else:
+            self.given_broker = GivenBroker.at(amqp_uri, rabbitmq_api, services)
+            self.rabbitmq_api = self.given_broker.api
         if pg_dsn is None:
             self.postgres = Postgres.below(
                 layout.directory,
@@ -119,8 +131,9 @@ class Supervisor:
             self.rabbitmq.prepare()
             self._launch(Child("epmd", self.rabbitmq.start_epmd))
             self._launch(Child("rabbitmq", self.rabbitmq.start))
-        else:
-            given_broker.refuse_if_in_use(self.amqp_uri, self.services)
+        if self.given_broker:
+            self.given_broker.refuse_if_in_use()
+            self.given_broker.define(self.layout.password)
         if self.postgres:
             self.postgres.prepare()
             self._launch(Child("postgres", self.postgres.start, stop_signal=signal.SIGINT))
@@ -160,15 +173,21 @@ class Supervisor:
         self._record()
 
     def _python(self, module: str, service: str) -> subprocess.Popen[bytes]:
+        user = service_user(service)
         settings = {
-            "POMONA_AMQP_URI": self.amqp_uri,
-            "POMONA_DATABASE_DSN": self.databases.dsn(service),
+            "POMONA_AMQP_URI": as_user(self.amqp_uri, user),
+            "POMONA_AMQP_PASSWORD_FILE": str(self.layout.password_file(user)),
+            "POMONA_DATABASE_DSN": as_user(
+                self.databases.dsn(service), self.databases.name(service)
+            ),
+            "POMONA_DATABASE_PASSWORD_FILE": str(
+                self.layout.password_file(self.databases.name(service))
+            ),
             "POMONA_HTTP_PORT": str(self.http_ports[service]),
             "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
             "POMONA_SERVICE_TOKEN": str(self.layout.service_token(service)),
         }
-        # The administrator's DSN is no business of a service.
-        inherited = {name: os.environ[name] for name in os.environ if name != "POMONA_PG_DSN"}
+        inherited = {name: os.environ[name] for name in os.environ if name not in _OURS_ALONE}
         return spawn(
             [sys.executable, "-m", module, service],
             environment={**inherited, **settings},
@@ -251,8 +270,8 @@ class Supervisor:
                 self.databases.drop(service)
         if self.rabbitmq:
             self.rabbitmq.remove()
-        else:
-            given_broker.forget(self.amqp_uri, self.services)
+        if self.given_broker:
+            self.given_broker.forget()
         shutil.rmtree(self.layout.secrets)
 
     # Telling
@@ -273,7 +292,11 @@ class Supervisor:
         return {
             "phase": self.phase,
             "supervisor": {"pid": me.pid, "created": me.create_time()},
-            "amqp": {"uri": self.amqp_uri, **self._process("rabbitmq")},
+            "amqp": {
+                "uri": self.amqp_uri,
+                "api": self.rabbitmq_api,
+                **self._process("rabbitmq"),
+            },
             "postgres": {
                 "port": postgres.port if postgres else None,
                 "data": str(postgres.data) if postgres else None,
@@ -307,6 +330,12 @@ class Supervisor:
                 if child.pid is not None:
                     created[str(child.pid)] = psutil.Process(child.pid).create_time()
         return created
+
+
+def as_user(uri: str, user: str) -> str:
+    """Return the URI with this user in it and no password: that is in a file."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
@@ -359,6 +388,7 @@ def main() -> int:
                 chosen.services,
                 tied=chosen.tied,
                 amqp_uri=os.environ.get("POMONA_AMQP_URI") or None,
+                rabbitmq_api=os.environ.get("POMONA_RABBITMQ_API") or None,
                 pg_dsn=os.environ.get("POMONA_PG_DSN") or None,
                 prefix=chosen.prefix,
                 temporary=chosen.temporary,

@@ -11,7 +11,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from pomona_console import missing_servers, postgres, rabbitmq
+from pomona_console.broker_definitions import definitions
 from pomona_console.databases import Databases
+from pomona_console.given_broker import GivenBroker
 from pomona_console.layout import Layout
 from pomona_console.postgres import Postgres, hidden_home
 from pomona_console.processes import Child, Ports, end, stop
@@ -90,16 +92,24 @@ def test_servers_that_are_given_are_not_missed(monkeypatch):
     assert missing_servers.missing_servers() == ["rabbitmq-server"]
 
 
-def test_the_broker_reads_its_user_from_a_file_for_the_owner_only(tmp_path, monkeypatch):
+def test_the_broker_reads_its_users_from_a_file_for_the_owner_only(tmp_path, monkeypatch):
     monkeypatch.setattr(rabbitmq, "find_server", lambda: Path("/rabbitmq-server"))
-    broker = RabbitMQ.below(tmp_path, ports=Ports(), password="secret", log=tmp_path / "log")
+    wanted = definitions((), vhost="shop", password=lambda name: f"secret of {name}")
+    broker = RabbitMQ.below(
+        tmp_path, ports=Ports(), password="secret", definitions=wanted, log=tmp_path / "log"
+    )
 
     broker.prepare()
 
-    definitions = tmp_path / "rabbitmq" / "definitions.json"
-    assert [user["name"] for user in json.loads(definitions.read_text())["users"]] == ["pomona"]
-    assert definitions.stat().st_mode & 0o777 == 0o600
-    assert "secret" not in definitions.read_text()
+    kept = tmp_path / "rabbitmq" / "definitions.json"
+    assert json.loads(kept.read_text()) == wanted
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "secret" not in kept.read_text()
+
+
+def test_a_given_broker_without_its_management_is_explained_with_the_next_step():
+    with pytest.raises(Trouble, match="Set it to the management API"):
+        GivenBroker.at("amqp://admin@broker/", None, ())
 
 
 def test_a_child_that_dies_is_started_again_after_a_pause_that_grows():
@@ -155,7 +165,7 @@ def test_a_missing_rabbitmq_is_explained_with_the_next_step(tmp_path, monkeypatc
     monkeypatch.setattr(rabbitmq, "find_server", lambda: None)
 
     with pytest.raises(Trouble, match="make demo"):
-        RabbitMQ.below(tmp_path, ports=Ports(), password="", log=tmp_path)
+        RabbitMQ.below(tmp_path, ports=Ports(), password="", definitions={}, log=tmp_path)
 
 
 @pytest.mark.parametrize(

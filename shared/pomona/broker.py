@@ -13,6 +13,7 @@ from amqp import abstract_channel, serialization
 from amqp.exceptions import AMQPError
 from amqp.spec import Basic
 
+from pomona.broker_access import IN_ORDER, exchange_of, inbox_of
 from pomona.envelope import Envelope
 from pomona.failpoints import reach
 from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
@@ -23,7 +24,6 @@ WAIT_TIMEOUT = 20.0
 CONFIRM_TIMEOUT = 20.0
 PRECONDITION_FAILED = 406
 LARGEST_MESSAGE = 2 * 1024 * 1024  # what the broker lets through
-DEAD_LETTERS = "dead-letters"
 # Without connection.blocked: with it, py-amqp reads before each publish, so that the next message
 # is handled in the middle of answering the last one, by whoever answers.
 CAPABILITIES = {"consumer_cancel_notify": True, "authentication_failure_close": True}
@@ -98,27 +98,11 @@ def open_channel(connection: amqp.Connection) -> amqp.Channel:
     return channel
 
 
-def exchange_of(service: str) -> str:
-    return f"{service}.events"
-
-
 def declare_event_exchange(channel: amqp.Channel, service: str) -> str:
     """Declare the exchange that a service's events go to, and return its name."""
     exchange = exchange_of(service)
     channel.exchange_declare(exchange, "topic", durable=True, auto_delete=False)
     return exchange
-
-
-def declare_dead_letters(channel: amqp.Channel) -> None:
-    """Declare the place where messages go that nobody can read."""
-    channel.exchange_declare(DEAD_LETTERS, "fanout", durable=True, auto_delete=False)
-    channel.queue_declare(
-        DEAD_LETTERS,
-        durable=True,
-        auto_delete=False,
-        arguments={"x-queue-type": "quorum", "x-max-length": 10_000},
-    )
-    channel.queue_bind(DEAD_LETTERS, DEAD_LETTERS)
 
 
 class Publisher:
@@ -214,17 +198,12 @@ class Consumer:
         with closed_on_failure(self._connection):
             self._channel = open_channel(self._connection)
             self._channel.basic_qos(0, 2 * window, a_global=False)
-            self._consume(f"{service}.from.{source}", source)
+            self._consume(inbox_of(service, source), source)
 
     def _consume(self, queue: str, source: str) -> None:
-        exchange = declare_event_exchange(self._channel, source)
-        self._channel.queue_declare(
-            queue,
-            durable=True,
-            auto_delete=False,
-            arguments={"x-queue-type": "quorum", "x-single-active-consumer": True},
-        )
-        self._channel.queue_bind(queue, exchange, "#")
+        # our own queue, which an operator may have deleted; the source's exchange is not ours
+        self._channel.queue_declare(queue, durable=True, auto_delete=False, arguments=IN_ORDER)
+        self._channel.queue_bind(queue, exchange_of(source), "#")
         self._channel.basic_consume(queue, callback=self._take, on_cancel=self._cancel)
 
     def collect(self, patience: float, linger: float) -> list[tuple[int, amqp.Message]]:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import yaml
 
@@ -45,14 +46,27 @@ def settings_of(service: str) -> Settings:
     values = {name: _VARIABLE.sub(_value, str(setting)) for name, setting in settings.items()}
     return Settings(
         service=values["service"],
-        amqp=values["amqp"],
-        database=values["database"],
+        amqp=_with_password(values["amqp"], values["amqp_password_file"]),
+        database=_with_password(values["database"], values["database_password_file"]),
         http_port=int(values["http_port"]),
         identity_public_key=Path(values["identity_public_key"]),
         service_token=Path(values["service_token"]),
         max_workers=int(values["max_workers"]),
         log_level=str(values["log_level"]).upper(),
     )
+
+
+def _with_password(uri: str, file: str) -> str:
+    """Put the password that a file holds into a URI; without a file the URI stays as it is."""
+    if not file:
+        return uri
+    try:
+        password = Path(file).read_text("utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(f"{file}: {error.strerror}; it must hold the password") from None
+    parts = urlsplit(uri)
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
 def _config(service: str) -> str:

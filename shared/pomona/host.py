@@ -15,13 +15,13 @@ from pomona import health, trace, wire
 from pomona.application import Application, Question, Step
 from pomona.broker import LARGEST_MESSAGE
 from pomona.config import Settings
-from pomona.contracts import Contracts, Request, contracts_of
+from pomona.contracts import Contracts, contracts_of
 from pomona.envelope import Envelope
 from pomona.errors import NotYet, Refusal
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
+from pomona.everywhere import asked_everywhere
 from pomona.failpoints import reach
-from pomona.fields import RequestSchema, Whole
 from pomona.identity import Identities
 from pomona.inbox import Apply, Inbox
 from pomona.journal import logger
@@ -36,33 +36,7 @@ React = Callable[[Any, Any], Iterable[Aggregate]]
 Remember = Callable[[Any, Cursor], None]
 RememberBatch = Callable[[Sequence[Envelope], Cursor], None]
 
-LONGEST_PAGE = 1000
 BATCH = 50  # events of another service in one transaction
-
-
-class EventsAfter(RequestSchema):
-    position = Whole(required=True, max=2**62)
-    limit = Whole(load_default=100, max=LONGEST_PAGE)
-
-
-class Positions(RequestSchema):
-    pass
-
-
-EVENTS_AFTER = Request(
-    method="events_after",
-    schema=EventsAfter,
-    roles=("head_office", "service"),
-    summary="Published events after a position, and how many there are.",
-    kind="question",
-)
-POSITIONS = Request(
-    method="positions",
-    schema=Positions,
-    roles=("cashier", "store_manager", "head_office", "analyst", "service"),
-    summary="How far this service's log and its inboxes are.",
-    kind="question",
-)
 
 
 class Spine:
@@ -77,7 +51,7 @@ class Spine:
         application: Application | None = None,
         log: EventLog | None = None,
     ) -> None:
-        shared = (POSITIONS, EVENTS_AFTER) if log is not None else (POSITIONS,)
+        shared = asked_everywhere(publishes=log is not None)
         self.settings = settings
         self.service = contracts.service
         self.requests = {request.method: request for request in (*contracts.requests, *shared)}

@@ -13,22 +13,20 @@ from nameko.extensions import ProviderCollector, SharedExtension
 from pomona import errors, metrics, wire
 from pomona.append import DatabaseLost
 from pomona.broker import (
-    DEAD_LETTERS,
     LARGEST_MESSAGE,
     ConnectionLost,
     body_of,
     close,
     connect,
-    declare_dead_letters,
     fits,
     is_fatal,
     open_channel,
     pump,
 )
+from pomona.broker_access import DEAD_LETTERS, RPC_EXCHANGE, calls_of
 from pomona.call import Call, printable
 from pomona.failpoints import reach
 from pomona.journal import logger
-from pomona.terminal import RPC_EXCHANGE
 
 if TYPE_CHECKING:
     from pomona.host import Spine
@@ -85,9 +83,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         connection = connect(self.spine.settings.amqp)
         try:
             channel = open_channel(connection)
-            declare_dead_letters(channel)
-            channel.exchange_declare(RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
-            queue = f"rpc-{self.spine.service}"
+            queue = calls_of(self.spine.service)
             channel.queue_declare(queue, durable=True, auto_delete=False)
             channel.queue_bind(queue, RPC_EXCHANGE, f"{self.spine.service}.*")
             channel.basic_qos(0, self.container.max_workers, a_global=False)
@@ -234,7 +230,7 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         letter = amqp.Message(
             message.body[: wire.MAX_BYTES],
             delivery_mode=2,
-            application_headers={"reason": reason, "queue": f"rpc-{self.spine.service}"},
+            application_headers={"reason": reason, "queue": calls_of(self.spine.service)},
         )
         with self._writing:
             self._channel.basic_publish(letter, DEAD_LETTERS, "")

@@ -12,10 +12,10 @@ import amqp
 
 from pomona import trace, wire
 from pomona.broker import ConnectionLost, body_of, close, connect, open_channel, pump
+from pomona.broker_access import RPC_EXCHANGE
 from pomona.envelope import Envelope, unseal
 from pomona.errors import Forbidden, Refused, Unauthenticated, Unavailable
 
-RPC_EXCHANGE = "nameko-rpc"
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
 TIMEOUT = 10.0
 PAUSE_SECONDS = 0.5

@@ -11,7 +11,9 @@ CONFIG = """
 # ${NOT_A_SETTING} in a comment is nobody's business
 service: shop.service:ShopService
 amqp: ${SHOP_AMQP}
+amqp_password_file: ${SHOP_AMQP_PASSWORD_FILE:}
 database: ${SHOP_DATABASE:postgresql://localhost/shop}
+database_password_file: ${SHOP_DATABASE_PASSWORD_FILE:}
 http_port: ${SHOP_PORT:8001}
 identity_public_key: ${SHOP_KEY:/run/key}
 service_token: ${SHOP_TOKEN:/run/token}
@@ -66,3 +68,24 @@ def test_a_value_is_taken_as_it_is_whatever_characters_it_has(shop, monkeypatch,
     monkeypatch.setenv("SHOP_AMQP", password)
 
     assert settings_of(shop).amqp == password
+
+
+def test_passwords_come_from_files(shop, monkeypatch, tmp_path):
+    (tmp_path / "password").write_text("p@ss/word\n", "utf-8")
+    monkeypatch.setenv("SHOP_AMQP", "amqps://shop@broker:5671/fruit?cacertfile=/ca.pem")
+    monkeypatch.setenv("SHOP_AMQP_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("SHOP_DATABASE", "postgresql://shop@db/shop?sslmode=verify-full")
+    monkeypatch.setenv("SHOP_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+
+    settings = settings_of(shop)
+
+    assert settings.amqp == "amqps://shop:p%40ss%2Fword@broker:5671/fruit?cacertfile=/ca.pem"
+    assert settings.database == "postgresql://shop:p%40ss%2Fword@db/shop?sslmode=verify-full"
+
+
+def test_a_password_file_that_is_not_there_is_named(shop, monkeypatch, tmp_path):
+    monkeypatch.setenv("SHOP_AMQP", "amqp://shop@broker/")
+    monkeypatch.setenv("SHOP_AMQP_PASSWORD_FILE", str(tmp_path / "nothing"))
+
+    with pytest.raises(Misconfigured, match="nothing: No such file"):
+        settings_of(shop)

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 import amqp
 import psutil
 
-from pomona.broker import DEAD_LETTERS, connect
+from pomona.broker import connect
+from pomona.broker_access import DEAD_LETTERS, RPC_EXCHANGE
 from pomona.contracts import Role
 from pomona.identity import Actor, issue
-from pomona.terminal import RPC_EXCHANGE
 from pomona_console.stack import Stack
 
 PATIENCE = 20.0

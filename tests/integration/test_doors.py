@@ -26,8 +26,8 @@ from pomona.call import Call
 from pomona.contracts import ROLES, Request, Role
 from pomona.errors import CommandIdReused, Expired, Forbidden, ForeignStore, Refusal, Refused
 from pomona.eventstore import environment
+from pomona.everywhere import EVENTS_AFTER, POSITIONS
 from pomona.fields import Bool, Choice, Day, Id, Moment, Text, Whole
-from pomona.host import EVENTS_AFTER, POSITIONS
 from pomona.identity import STORE_ROLES, Actor, Identities, issue
 from pomona.migrate import migrate
 from pomona.terminal import Terminal

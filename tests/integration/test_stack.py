@@ -156,6 +156,7 @@ def test_up_works_again_at_once_after_its_supervisor_was_killed(run_directory):
 def test_servers_that_are_given_are_used_and_left_as_they_were(servers, tmp_path, monkeypatch):
     before = row(servers.admin_dsn, ALL_DATABASES)
     monkeypatch.setenv("POMONA_AMQP_URI", servers.amqp_uri)
+    monkeypatch.setenv("POMONA_RABBITMQ_API", servers.rabbitmq_api)
     monkeypatch.setenv("POMONA_PG_DSN", servers.admin_dsn)
 
     with temporary_stack(tmp_path) as guest:
@@ -163,7 +164,7 @@ def test_servers_that_are_given_are_used_and_left_as_they_were(servers, tmp_path
         assert guest.state["postgres"]["pid"] is None
         with terminal_for(guest, role="head_office") as office:
             assert office.ask("orders", "list_stores") == {"stores": []}
-        with pytest.raises(Trouble, match="vhost"), temporary_stack(tmp_path / "second"):
+        with pytest.raises(Trouble, match="Another Pomona"), temporary_stack(tmp_path / "second"):
             pass
 
     assert row(servers.admin_dsn, ALL_DATABASES) == before
