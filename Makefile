@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 pomona := .venv/bin/pomona
 python := .venv/bin/python
-sources := shared/pomona console/pomona_console $(foreach s,$(wildcard services/*),$(wildcard $(s)/$(notdir $(s))))
+sources := benchmarks shared/pomona console/pomona_console $(foreach s,$(wildcard services/*),$(wildcard $(s)/$(notdir $(s))))
 
 .PHONY: help
 help: ## list every command
@@ -33,6 +33,10 @@ replay: venv ## play a real sales record: make replay ARGS="SALES.csv --products
 .PHONY: rebuild
 rebuild: venv ## rebuild the figures of head office from the archived events
 	@$(pomona) rebuild
+
+.PHONY: bench
+bench: servers ## measure Pomona beside what it is made of: make bench CELL=P2 ARGS=--full
+	@$(python) -m benchmarks $(if $(CELL),--cell $(CELL)) $(ARGS)
 
 .PHONY: test
 test: lint types imports servers checkers ## check everything: style, types, imports, unit, contract and integration tests

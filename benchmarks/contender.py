@@ -1,0 +1,40 @@
+"""Runs one contender in a process of its own: it waits for its turn, takes it, tells its figures.
+
+    python -m benchmarks.contender MODULE:FUNCTION threads|eventlet PLACE
+
+FUNCTION is a context manager that is given the place, a JSON object, and yields a function that
+takes one turn.
+"""
+
+import sys
+
+if sys.argv[2] == "eventlet":
+    import os
+    import warnings
+
+    os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+
+    import eventlet
+
+    eventlet.monkey_patch()
+
+import importlib
+import json
+
+
+def main() -> None:
+    module, _, function = sys.argv[1].partition(":")
+    enter = getattr(importlib.import_module(module), function)
+    # whatever else writes to stdout must not come between the answers
+    answers, sys.stdout = sys.stdout, sys.stderr
+    with enter(json.loads(sys.argv[3])) as take_turn:
+        answers.write("ready\n")
+        answers.flush()
+        for turn in sys.stdin:
+            answers.write(json.dumps(take_turn(**json.loads(turn))) + "\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()
