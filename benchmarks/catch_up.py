@@ -170,9 +170,18 @@ class Sales(Projection[SalesViews]):
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
         if isinstance(domain_event, Receipt.Paid):
             data = domain_event.data
-            position = tracking.notification_id
             self.view.add(
-                Envelope("orders", TYPE, data["order_id"], data["sold_at"], position, 0, data, b""),
+                Envelope(
+                    source="orders",
+                    type=TYPE,
+                    subject=data["order_id"],
+                    time=data["sold_at"],
+                    position=tracking.notification_id,
+                    previous=tracking.notification_id - 1,
+                    data=data,
+                    cause={},
+                    raw=b"",
+                ),
                 tracking,
             )
 
