@@ -46,6 +46,10 @@ test: lint types imports servers checkers ## check everything: style, types, imp
 test-fast: lint types imports ## check everything that needs no server, in under a minute
 	@$(python) -m pytest -m "not integration" -n auto
 
+.PHONY: faults
+faults: servers ## break it on purpose: make faults [ONLY=F4,F13] [SCALE=0.1] [SEED=7 MINUTES=5]
+	@ONLY="$(ONLY)" SCALE="$(SCALE)" SEED="$(SEED)" MINUTES="$(MINUTES)" $(python) -W ignore -m tests.faults
+
 .PHONY: lint
 lint: venv ## check formatting and style
 	@.venv/bin/ruff format --check --quiet
