@@ -45,6 +45,10 @@ class Databases:
                 _limit_reader(server, name)
         return self.dsn(service)
 
+    def keys_dsn(self, service: str) -> str:
+        """Return where a service finds the keys of the people whom it knows."""
+        return self.dsn(f"{service}_keys")
+
     def drop(self, service: str) -> None:
         name = sql.Identifier(self.name(service))
         with self._connect() as server:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics")
 REPORTING = "reporting"
+KNOW_PEOPLE = ("crm", "aftersales")  # each with a database of keys beside its own
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Layout:
     def make(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "logs").mkdir(exist_ok=True)
-        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        for private in (self.secrets, self.master_keys, self.erasures):
+            private.mkdir(mode=0o700, exist_ok=True)
 
     def empty(self) -> None:
         """Forget an earlier life of the stack, but for what its supervisor holds open."""
@@ -92,6 +94,15 @@ class Layout:
         )
         write_private(self.public_key, public.decode())
         write_private(self.private_key, private.decode())
+
+    @property
+    def master_keys(self) -> Path:
+        return self.secrets / "master_keys"
+
+    @property
+    def erasures(self) -> Path:
+        """Where the erasure journal lies: outside whatever a backup restores."""
+        return self.directory / "erasures"
 
     def service_token(self, service: str) -> Path:
         return self.secrets / f"{service}.token"

@@ -60,6 +60,12 @@ class Stack:
         return databases
 
     @property
+    def keys(self) -> Mapping[str, str]:
+        """DSNs of the databases of keys, by the service that knows the people."""
+        keys: Mapping[str, str] = self.state["keys"]
+        return keys
+
+    @property
     def admin_dsn(self) -> str:
         return str(self.state["admin_dsn"])
 

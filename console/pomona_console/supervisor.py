@@ -28,10 +28,11 @@ import psutil
 
 from pomona.broker_access import OPERATOR, service_user
 from pomona.identity import Actor, issue
+from pomona.master_keys import MasterKeys
 from pomona_console.broker_definitions import contracts_of_all, definitions
 from pomona_console.databases import Databases
 from pomona_console.given_broker import GivenBroker
-from pomona_console.layout import REPORTING, Layout, read_json, write_private
+from pomona_console.layout import KNOW_PEOPLE, REPORTING, Layout, read_json, write_private
 from pomona_console.postgres import Postgres
 from pomona_console.probes import is_ready
 from pomona_console.processes import Child, Ports, adopt_orphans, end, spawn, stop
@@ -146,9 +147,14 @@ class Supervisor:
     def _make_databases(self) -> None:
         self._enter("databases")
         self.layout.make_identity_keys()
+        masters = MasterKeys(self.layout.master_keys)
+        if not masters.names():
+            masters.make()
         key = self.layout.private_key.read_bytes()
         for service in self.services:
             self.databases.create(service)
+            if service in KNOW_PEOPLE:
+                self.databases.create(f"{service}_keys")
             actor = Actor(id=f"service:{service}", role="service")
             write_private(self.layout.service_token(service), issue(key, actor, _TOKENS_LAST))
         for service in self.services:
@@ -187,6 +193,12 @@ class Supervisor:
             "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
             "POMONA_SERVICE_TOKEN": str(self.layout.service_token(service)),
         }
+        if service in KNOW_PEOPLE:
+            keys = self.databases.name(f"{service}_keys")
+            settings["POMONA_KEYS_DSN"] = as_user(self.databases.keys_dsn(service), keys)
+            settings["POMONA_KEYS_PASSWORD_FILE"] = str(self.layout.password_file(keys))
+            settings["POMONA_MASTER_KEYS"] = str(self.layout.master_keys)
+            settings["POMONA_ERASURE_JOURNAL"] = str(self.layout.erasures)
         inherited = {name: os.environ[name] for name in os.environ if name not in _OURS_ALONE}
         return spawn(
             [sys.executable, "-m", module, service],
@@ -268,6 +280,8 @@ class Supervisor:
         else:
             for service in self.services:
                 self.databases.drop(service)
+                if service in KNOW_PEOPLE:
+                    self.databases.drop(f"{service}_keys")
         if self.rabbitmq:
             self.rabbitmq.remove()
         if self.given_broker:
@@ -313,6 +327,9 @@ class Supervisor:
             "databases": {
                 name: self.databases.dsn(name)
                 for name in (*self.services, *([REPORTING] if "analytics" in self.services else []))
+            },
+            "keys": {
+                name: self.databases.keys_dsn(name) for name in self.services if name in KNOW_PEOPLE
             },
             "admin_dsn": self.databases.admin_dsn,
             "processes": self._created(),

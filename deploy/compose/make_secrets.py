@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pomona.identity import Actor, issue
 
 SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics")
+KNOW_PEOPLE = ("crm", "aftersales")
 TOKENS_LAST = timedelta(days=365)
 
 
@@ -31,6 +32,11 @@ def main(folder: Path) -> None:
     _kept(folder / "identity_public_key", _public_key(private_key))
     _kept(folder / "postgres_password", secrets.token_urlsafe(24))
     _kept(folder / "reporting_database_password", secrets.token_urlsafe(24))
+    _kept(folder / "master_key_0001", base64.b64encode(secrets.token_bytes(32)).decode())
+    for service in KNOW_PEOPLE:
+        keys = f"{service}_keys"
+        password = _kept(folder / f"{keys}_database_password", secrets.token_urlsafe(24))
+        _kept(folder / f"{keys}_dsn", f"postgresql://{keys}:{password}@postgres:5432/{keys}")
     users = {}
     for service in SERVICES:
         password = _kept(folder / f"{service}_database_password", secrets.token_urlsafe(24))

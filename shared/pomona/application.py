@@ -27,6 +27,7 @@ from pomona.eventstore import DateAsText, Recorder
 from pomona.failpoints import reach
 from pomona.identity import Actor
 from pomona.memory import Memory
+from pomona.personal import People
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -87,11 +88,15 @@ class Command:
         )
 
 
-def request_hash(method: str, request: Mapping[str, Any]) -> bytes:
+def request_hash(
+    method: str,
+    request: Mapping[str, Any],
+    digest: Callable[[bytes], bytes] = lambda asked: hashlib.sha256(asked).digest(),
+) -> bytes:
     """Hash what was asked, without when it expires, since a repeat may expire later."""
     asked = {key: value for key, value in request.items() if key != "expires_at"}
     canonical = orjson.dumps([method, asked], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(canonical).digest()
+    return digest(canonical)
 
 
 class Application(eventsourcing.application.Application[UUID]):
@@ -114,8 +119,10 @@ class Application(eventsourcing.application.Application[UUID]):
         *,
         remember: Callable[[Any, Cursor], None] = lambda _happening, _cursor: None,
         committed: Callable[[], None] = lambda: None,
+        people: People | None = None,
     ) -> None:
         super().__init__(dict(env or {}))
+        self._people = people
         self._remember = remember
         self._committed = committed
         self._memory = Memory()
@@ -124,6 +131,28 @@ class Application(eventsourcing.application.Application[UUID]):
     def register_transcodings(self, transcoder: JSONTranscoder) -> None:
         super().register_transcodings(transcoder)
         transcoder.register(DateAsText())
+
+    @property
+    def people(self) -> People:
+        """The keys of the people whom this service knows by name."""
+        if self._people is None:
+            raise LookupError(f"{self.name} has no keys of people: see keys_database in its config")
+        return self._people
+
+    def close(self) -> None:
+        super().close()
+        if self._people is not None:
+            self._people.close()
+
+    def catch_up(self) -> None:
+        """Finish what a crash or a restore left half done; called before the doors open."""
+
+    def hash_of(self, method: str, request: Mapping[str, Any]) -> bytes:
+        """Hash a request; where it may hold personal data, so that no guess can be checked."""
+        if self._people is None:
+            return request_hash(method, request)
+        people = self._people
+        return request_hash(method, request, lambda asked: people.digest("requests", asked))
 
     @contextmanager
     def attempt(self, *, afresh: bool = False) -> Iterator["Attempt"]:

@@ -11,7 +11,7 @@ from marshmallow import Schema, ValidationError
 
 from pomona import errors, metrics, trace
 from pomona.append import DatabaseLost
-from pomona.application import Application, Command, Question, now, request_hash
+from pomona.application import Application, Command, Question, now
 from pomona.contracts import Request
 from pomona.failpoints import reach
 from pomona.fields import Id, Moment, RequestSchema
@@ -82,7 +82,7 @@ class Call:
         application = self.spine.application
         if application is None:
             raise errors.Internal
-        c = self._command()
+        c = self._command(application)
         reach("command.before_load")
         afresh = False
         while True:
@@ -121,7 +121,7 @@ class Call:
                     raise errors.Unavailable from None
                 time.sleep(0.2)
 
-    def _command(self) -> Command:
+    def _command(self, application: Application) -> Command:
         actor = self._actor()
         kwargs = dict(self._kwargs)
         own: dict[str, Any] = {
@@ -140,7 +140,7 @@ class Call:
             store_id=store_id,
             at=self.at,
             correlation_id=self.correlation_id,
-            request_hash=request_hash(self.contract.method, kwargs),
+            request_hash=application.hash_of(self.contract.method, kwargs),
             traceparent=self.traceparent,
         )
 

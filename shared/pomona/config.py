@@ -17,6 +17,15 @@ class Misconfigured(Exception):  # noqa: N818 - reads as what it is
 
 
 @dataclass(frozen=True)
+class PersonalData:
+    """Where a service that knows people by name keeps their keys, and who must stay forgotten."""
+
+    keys: str
+    master_keys: Path
+    erasures: Path
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything a service process is told from outside."""
 
@@ -28,6 +37,7 @@ class Settings:
     service_token: Path
     max_workers: int
     log_level: str
+    personal: PersonalData | None = None
 
     @property
     def name(self) -> str:
@@ -53,6 +63,17 @@ def settings_of(service: str) -> Settings:
         service_token=Path(values["service_token"]),
         max_workers=int(values["max_workers"]),
         log_level=str(values["log_level"]).upper(),
+        personal=_personal(values),
+    )
+
+
+def _personal(values: dict[str, str]) -> PersonalData | None:
+    if "keys_database" not in values:
+        return None
+    return PersonalData(
+        keys=_with_password(values["keys_database"], values["keys_password_file"]),
+        master_keys=Path(values["master_keys"]),
+        erasures=Path(values["erasures"]),
     )
 
 

@@ -26,6 +26,7 @@ from pomona.identity import Identities
 from pomona.inbox import Apply, Inbox
 from pomona.journal import logger
 from pomona.ledger import Ledger, Reading, Settlement
+from pomona.personal import people_of
 from pomona.relay import Relay
 from pomona.rpc import RpcServer
 from pomona.terminal import LogOf, Terminal
@@ -163,7 +164,10 @@ class Host(DependencyProvider):  # type: ignore[misc]
     def setup(self) -> None:
         settings: Settings = self.container.config["pomona"]
         self.application = self.application_class(
-            environment(settings.database), remember=self.remember, committed=self._committed
+            environment(settings.database),
+            remember=self.remember,
+            committed=self._committed,
+            people=people_of(settings.personal) if settings.personal else None,
         )
         contracts = contracts_of(settings.name, self.contracts)
         self._consumed = {consumed.type: consumed for consumed in contracts.consumed}
@@ -176,6 +180,7 @@ class Host(DependencyProvider):  # type: ignore[misc]
         )
         self.spine.listen(self.apply, window=BATCH)
         self.server.spine = self.spine
+        self.application.catch_up()
 
     def start(self) -> None:
         self.spine.start(self.container, self.server)

@@ -6,7 +6,7 @@ import sys
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from pomona import eventstore, ledger
+from pomona import eventstore, ledger, personal
 from pomona.application import Application
 from pomona.config import service_class_of, settings_of
 from pomona.eventstore import environment
@@ -15,8 +15,8 @@ from pomona.host import Host, Reader
 LOCK = "pomona.migrate"
 
 
-def migrate(service: str, dsn: str) -> None:
-    """Create what is missing in the service's database, one migration at a time."""
+def migrate(service: str, dsn: str, keys_dsn: str | None = None) -> None:
+    """Create what is missing in the service's databases, one migration at a time."""
     module, _, name = service_class_of(service).partition(":")
     cls = getattr(importlib.import_module(module), name)
     (host,) = [found for found in vars(cls).values() if isinstance(found, Host | Reader)]
@@ -33,6 +33,9 @@ def migrate(service: str, dsn: str) -> None:
             )
         with connection.transaction():
             connection.execute(host.schema)
+        if keys_dsn is not None:
+            with psycopg.connect(keys_dsn, autocommit=True) as keys:
+                keys.execute(personal.SCHEMA)
 
 
 def _make_event_tables(application: type[Application], dsn: str) -> None:
@@ -44,7 +47,8 @@ def main() -> int:
         sys.stderr.write("usage: python -m pomona.migrate SERVICE, for example: orders\n")
         return 2
     service = sys.argv[1]
-    migrate(service, settings_of(service).database)
+    settings = settings_of(service)
+    migrate(service, settings.database, settings.personal.keys if settings.personal else None)
     return 0
 
 

@@ -108,7 +108,7 @@ def test_only_this_machine_reaches_a_published_port(parts: Parts) -> None:
 def test_settings_name_files_and_hold_no_password(parts: Parts) -> None:
     for part in parts.values():
         for value in part.get("environment", {}).values():
-            assert value.startswith("/run/secrets/")
+            assert value.startswith(("/run/secrets/", "/var/lib/pomona/"))
 
 
 def test_every_secret_that_is_used_is_declared_and_made(

@@ -53,6 +53,7 @@ def test_the_final_image_only_receives_what_was_built(stages: list[list[Instruct
     assert not given(final, "RUN")
     assert given(final, "COPY") == [
         "--from=build /opt/pomona /opt/pomona",
+        "--from=build --chown=10001:10001 /erasures /var/lib/pomona/erasures",
         "--chmod=0755 deploy/docker/entrypoint /usr/local/bin/entrypoint",
     ]
 

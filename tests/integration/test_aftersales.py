@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -34,10 +35,13 @@ from aftersales.domain.errors import (
 from aftersales.domain.purchase import SoldLine
 from pomona.application import Command
 from pomona.contracts import contracts_of
+from pomona.erasures import ErasureJournal
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.identity import Actor
+from pomona.master_keys import MasterKeys
 from pomona.migrate import migrate
+from pomona.personal import People
 
 pytestmark = pytest.mark.integration
 
@@ -65,8 +69,9 @@ class Heard:
 class Desk:
     """After-sales as its doors and its inbox see it."""
 
-    def __init__(self, dsn: str) -> None:
-        self.aftersales = Aftersales(environment(dsn), remember=projections.remember)
+    def __init__(self, dsn: str, people: People) -> None:
+        self.people = people
+        self.aftersales = Aftersales(environment(dsn), remember=projections.remember, people=people)
 
     def hear(self, *facts: object) -> None:
         for fact in facts:
@@ -107,7 +112,7 @@ class Desk:
 
     def story(self, claim: str) -> dict[str, Any]:
         with self.aftersales.reading() as cursor:
-            return views.claim(cursor, UUID(claim))
+            return views.claim(cursor, self.people, UUID(claim))
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
         log = EventLog(CONTRACTS, "aftersales_events", self.aftersales.mapper)
@@ -120,12 +125,17 @@ def _plain(value: Any) -> Any:
 
 
 @pytest.fixture
-def desk(database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    for name in ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN"):
+def desk(
+    database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Desk]:
+    names = ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN", "KEYS_DSN")
+    for name in (*names, "MASTER_KEYS", "ERASURE_JOURNAL"):
         monkeypatch.setenv(f"POMONA_{name}", "not used here")
-    dsn = database("aftersales")
-    migrate("aftersales", dsn)
-    desk = Desk(dsn)
+    dsn, keys_dsn = database("aftersales"), database("aftersales_keys")
+    migrate("aftersales", dsn, keys_dsn)
+    masters = MasterKeys(tmp_path)
+    masters.make()
+    desk = Desk(dsn, People(keys_dsn, masters, ErasureJournal(tmp_path)))
     yield desk
     desk.aftersales.close()
 
@@ -334,19 +344,66 @@ def test_a_customer_may_change_their_mind_until_somebody_decided(desk):
         desk.do("decide_claim", claim_id=claim, clause="goodwill")
 
 
-def test_what_a_customer_said_is_not_in_the_events_and_goes_with_the_customer(desk):
+SAID = "我是王小明，电话 13800138000"
+
+
+@pytest.mark.feature("CRM-25")
+def test_what_a_customer_said_is_stored_sealed_and_goes_with_the_customer(desk):
     customer = uuid4()
-    claim = desk.complain(desk.sell(customer=customer), note="我是王小明，电话 13800138000")
-    assert desk.story(claim["claim_id"])["note"] == "我是王小明，电话 13800138000"
+    claim = desk.complain(desk.sell(customer=customer), note=SAID)
+    assert desk.story(claim["claim_id"])["note"] == SAID
     with desk.aftersales.reading() as cursor:
         cursor.execute("SELECT string_agg(state, ''::bytea) AS states FROM aftersales_events")
-        states = bytes(cursor.fetchone()["states"]).decode()
-    assert "王小明" not in states
-    assert "13800138000" not in states
+        stored = bytes(cursor.fetchone()["states"]).decode()
+        cursor.execute("SELECT sealed FROM claim_words")
+        stored += cursor.fetchone()["sealed"]
+    assert "王小明" not in stored
 
-    desk.hear(CustomerErased(customer))
+    desk.hear(CustomerErased(customer, NOW))
 
     assert desk.story(claim["claim_id"])["note"] is None
+    assert desk.people.key_of(customer) is None
+
+
+def test_a_note_outlives_its_key_as_nothing(desk):
+    """Between the end of the key and the event of the erasure there is nothing to read."""
+    customer = uuid4()
+    claim = desk.complain(desk.sell(customer=customer), note=SAID)
+
+    desk.people.erase(customer, NOW)
+
+    assert desk.story(claim["claim_id"])["note"] is None
+
+
+def test_a_claim_of_an_erased_customer_is_taken_without_the_words(desk):
+    customer = uuid4()
+    order = desk.sell(customer=customer)
+    desk.hear(CustomerErased(customer, NOW))
+
+    claim = desk.complain(order, note=SAID)
+
+    assert (claim["state"], desk.story(claim["claim_id"])["note"]) == ("approved", None)
+
+
+def test_an_anonymous_customers_words_have_a_key_of_their_own(desk):
+    claim = desk.complain(desk.sell(), note=SAID)
+
+    assert desk.story(claim["claim_id"])["note"] == SAID
+    assert desk.people.key_of(UUID(claim["claim_id"])) is not None
+
+
+def test_after_a_restore_the_erasure_journal_silences_the_erased_again(desk):
+    customer = uuid4()
+    claim = desk.complain(desk.sell(customer=customer), note=SAID)
+    desk.people.journal.write(customer, NOW)
+
+    desk.aftersales.catch_up()
+
+    assert desk.people.key_of(customer) is None
+    assert desk.story(claim["claim_id"])["note"] is None
+    with desk.aftersales.reading() as cursor:
+        cursor.execute("SELECT count(*) AS n FROM claim_words")
+        assert cursor.fetchone()["n"] == 0
 
 
 @pytest.mark.feature("AFT-05")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,18 +16,22 @@ from crm.contracts import OrderCancelled, OrderPaid, RefundPaid
 from crm.domain.errors import CustomerExists, CustomerUnknown, NobodyHasThisPhone, PhoneTaken
 from crm.domain.loyalty import LoyaltyAccount
 from crm.domain.phone import normalised_phone
-from pomona.application import Command, request_hash
+from pomona.application import Command, Question, request_hash
 from pomona.contracts import contracts_of
+from pomona.erasures import ErasureJournal
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.identity import Actor
+from pomona.master_keys import MasterKeys
 from pomona.migrate import migrate
+from pomona.personal import People, PersonErased
 
 pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 DAY = date(2026, 11, 21)
 STORE = UUID(int=1)
+CUSTOMER = UUID(int=2)
 CONTRACTS = contracts_of("crm", contracts)
 SCHEMAS = {request.method: request.schema for request in CONTRACTS.requests}
 PERSON = {
@@ -51,9 +56,11 @@ class Heard:
 class Desk:
     """Crm as its doors and its inbox see it."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, keys_dsn: str, folder: Path) -> None:
         self.dsn = dsn
-        self.crm = Crm(environment(dsn), remember=projections.remember)
+        self.keys_dsn = keys_dsn
+        self.people = People(keys_dsn, MasterKeys(folder / "masters"), ErasureJournal(folder))
+        self.crm = Crm(environment(dsn), remember=projections.remember, people=self.people)
 
     def hear(self, *facts: object) -> None:
         for fact in facts:
@@ -69,23 +76,25 @@ class Desk:
             store_id=STORE,
             at=NOW,
             correlation_id="",
-            request_hash=request_hash(method, plain),
+            request_hash=self.crm.hash_of(method, plain),
         )
         answer: dict[str, Any] = getattr(self.crm, method)(command)
         return answer
 
-    def register(self, **other: Any) -> UUID:
-        customer_id = uuid4()
+    def register(self, customer_id: UUID | None = None, **other: Any) -> UUID:
+        customer_id = customer_id or uuid4()
         self.do("register_customer", **{"customer_id": customer_id, **PERSON, **other})
         return customer_id
 
     def shown(self, customer_id: UUID) -> dict[str, Any]:
         with self.crm.reading() as cursor:
-            return views.customer(cursor, customer_id)
+            return views.customer(cursor, self.people, customer_id)
 
     def found(self, phone: str) -> dict[str, Any]:
+        number = normalised_phone(phone)
         with self.crm.reading() as cursor:
-            return views.customer_by_phone(cursor, normalised_phone(phone))
+            customer_id = views.customer_with(cursor, self.crm.digest_of(number))
+            return views.customer_by_phone(cursor, self.people, customer_id, number)
 
     def points(self, customer_id: UUID, as_of: date) -> tuple[int, int]:
         with self.crm.reading() as cursor:
@@ -96,6 +105,9 @@ class Desk:
         with self.crm.reading() as cursor:
             cursor.execute(f"SELECT count(*) AS n FROM {table}")
             return int(cursor.fetchone()["n"])
+
+    def has_key(self, customer_id: UUID) -> bool:
+        return self.people.key_of(customer_id) is not None
 
     def everything_stored(self) -> str:
         """Every value of every table, as somebody who stole the database would read it."""
@@ -117,12 +129,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    for name in ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN"):
+def desk(
+    database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Desk]:
+    names = ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN", "KEYS_DSN")
+    for name in (*names, "MASTER_KEYS", "ERASURE_JOURNAL"):
         monkeypatch.setenv(f"POMONA_{name}", "not used here")
-    dsn = database("crm")
-    migrate("crm", dsn)
-    desk = Desk(dsn)
+    dsn, keys_dsn = database("crm"), database("crm_keys")
+    migrate("crm", dsn, keys_dsn)
+    (tmp_path / "masters").mkdir()
+    MasterKeys(tmp_path / "masters").make()
+    desk = Desk(dsn, keys_dsn, tmp_path)
     yield desk
     desk.crm.close()
 
@@ -169,17 +186,16 @@ def test_an_erased_customer_cannot_be_read_or_found_and_the_totals_stay(desk):
     assert [shown[field] for field in PERSON] == [None] * 4
     with pytest.raises(NobodyHasThisPhone):
         desk.found(PERSON["phone"])
-    assert (desk.count("person_keys"), desk.count("phone_index")) == (0, 0)
+    assert (desk.has_key(customer_id), desk.count("phone_index")) == (False, 0)
     assert desk.count("crm_events") == before + 1
     assert desk.points(customer_id, date(2026, 11, 29)) == (0, 45)
     desk.hear(RefundPaid(order, customer_id, DAY, 450))
     assert desk.points(customer_id, date(2026, 11, 29)) == (0, 40)
 
 
-def test_no_guess_about_an_erased_customer_can_be_proved(desk):
-    """A hash over a phone number is the number to whoever tries them all."""
+def test_no_guess_about_a_customer_can_be_proved(desk):
+    """A plain hash over a phone number is the number to whoever tries them all."""
     customer_id = desk.register()
-    desk.do("erase_customer", customer_id=customer_id)
     asked = {"customer_id": str(customer_id), **PERSON}
 
     with desk.crm.reading() as cursor:
@@ -237,13 +253,13 @@ def test_of_two_registrations_at_once_one_gets_the_phone(desk, monkeypatch):
     with pytest.raises(IntegrityError):
         desk.register()
 
-    assert (desk.count("customers"), desk.count("person_keys")) == (1, 1)
+    assert desk.count("customers") == 1
     assert desk.found(PERSON["phone"])["customer_id"] == str(first)
 
 
-@pytest.mark.parametrize("table", ["person_keys", "crm_events", "phone_index", "commands"])
-def test_a_crash_while_registering_leaves_nothing_of_a_person(desk, table):
-    """Wherever the transaction breaks, key, event, index and command go together."""
+@pytest.mark.parametrize("table", ["crm_events", "phone_index", "commands"])
+def test_a_crash_while_registering_leaves_a_key_that_opens_nothing(desk, table):
+    """Wherever the transaction breaks, event, index and command go together; the key is reused."""
     with desk.crm.reading() as cursor:
         cursor.execute(
             "CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql"
@@ -253,29 +269,77 @@ def test_a_crash_while_registering_leaves_nothing_of_a_person(desk, table):
             f"CREATE TRIGGER crash AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION crash()"
         )
     with pytest.raises(Exception, match="crash"):
-        desk.register()
+        desk.register(customer_id=CUSTOMER)
 
-    for touched in ("person_keys", "crm_events", "phone_index", "customers", "commands"):
+    for touched in ("crm_events", "phone_index", "customers", "commands"):
         assert desk.count(touched) == 0
+    assert desk.has_key(CUSTOMER)
     with desk.crm.reading() as cursor:
         cursor.execute(f"DROP TRIGGER crash ON {table}")
-    assert desk.shown(desk.register())["name"] == "王小明"
+    desk.register(customer_id=CUSTOMER)
+    assert desk.shown(CUSTOMER)["name"] == "王小明"
 
 
-def test_a_crash_while_erasing_keeps_the_customer_whole(desk, monkeypatch):
+def test_without_a_key_that_is_stored_there_is_no_event(desk, monkeypatch):
+    def crash(*_, **__):
+        raise SystemExit
+
+    monkeypatch.setattr(desk.people, "_make", crash)
+    with pytest.raises(SystemExit):
+        desk.register()
+
+    assert desk.count("crm_events") == 0
+
+
+@pytest.mark.parametrize("moment", ["before_the_key", "before_the_event"])
+def test_an_erasure_cut_short_is_finished_at_the_next_start(desk, monkeypatch, moment):
     customer_id = desk.register()
 
     def crash(*_):
         raise SystemExit
 
     with monkeypatch.context() as broken:
-        broken.setattr(Command, "settle", crash)
+        if moment == "before_the_key":
+            broken.setattr(desk.people, "destroy", crash)
+        else:
+            broken.setattr(Command, "settle", crash)
         with pytest.raises(SystemExit):
             desk.do("erase_customer", customer_id=customer_id)
 
+    desk.crm.catch_up()
+    desk.crm.catch_up()
+
+    shown = desk.shown(customer_id)
+    assert (shown["erased_at"], shown["name"]) == (NOW.isoformat(), None)
+    assert (desk.has_key(customer_id), desk.count("phone_index")) == (False, 0)
+    assert [name for name, _ in desk.told()] == ["customer_registered", "customer_erased"]
+
+
+def test_a_customer_whose_key_is_gone_reads_as_erased_before_the_event_says_so(desk, monkeypatch):
+    customer_id = desk.register()
+    monkeypatch.setattr(Command, "settle", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        desk.do("erase_customer", customer_id=customer_id)
+
+    assert (desk.shown(customer_id)["erased"], desk.shown(customer_id)["name"]) == (True, None)
+
+
+def test_nobody_is_erased_whose_erasure_cannot_be_written_down(desk, tmp_path):
+    customer_id = desk.register()
+    (tmp_path / "erasures.jsonl").mkdir()
+
+    with pytest.raises(OSError, match="erasures"):
+        desk.do("erase_customer", customer_id=customer_id)
+
     assert desk.shown(customer_id)["name"] == "王小明"
+
+
+def test_an_erased_customer_gets_no_key_again(desk):
+    customer_id = desk.register()
     desk.do("erase_customer", customer_id=customer_id)
-    assert desk.shown(customer_id)["erased"]
+
+    with pytest.raises(PersonErased):
+        desk.people.key_for(customer_id)
 
 
 @pytest.mark.feature("CRM-10")
@@ -312,6 +376,31 @@ def test_the_ledger_says_what_the_account_holds(desk):
     earned = sum(data["points"] for name, data in told if name == "points_earned")
     taken = sum(data["points"] for name, data in told if name == "points_reversed")
     assert earned - taken == account.balance
+
+
+@pytest.mark.feature("CRM-25")
+def test_head_office_sees_who_looked_at_a_customer_and_nothing_of_the_customer(desk):
+    customer_id, terminal_id = desk.register(), uuid4()
+    actor = Actor(id="staff-1", role="cashier", store_id=STORE, terminal_id=terminal_id)
+    asked = Question(request={}, actor=actor, store_id=STORE, at=NOW, correlation_id="call-1")
+
+    with desk.crm.reading() as cursor:
+        views.note_reading(cursor, asked, "find_customer", customer_id)
+        views.note_reading(cursor, asked, "find_customer", None)
+        readings = views.readings_of(cursor, customer_id, 100)
+
+    assert readings == [
+        {
+            "at": NOW.isoformat(),
+            "method": "find_customer",
+            "actor": "staff-1",
+            "role": "cashier",
+            "store_id": str(STORE),
+            "terminal_id": str(terminal_id),
+            "correlation_id": "call-1",
+        }
+    ]
+    assert desk.count("customer_reads") == 2, "a search that finds nobody is written down too"
 
 
 def test_an_unknown_customer_is_named_as_such(desk):

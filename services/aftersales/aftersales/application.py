@@ -1,6 +1,6 @@
 """The use cases of after-sales: fetch, ask, save."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,16 +11,17 @@ from aftersales.domain.errors import ClaimExists, ClaimUnknown, OrderUnknown
 from aftersales.domain.purchase import Loss, Purchase
 from aftersales.domain.terms import DECISIONS, LATELY, terms_for
 from pomona.application import Application, Command
+from pomona.erasures import Erasure
 from pomona.eventstore import Cursor
+from pomona.personal import PersonErased
 
 
 @dataclass(frozen=True)
 class WithNote:
-    """A command whose words are kept beside the event store, in the same transaction."""
+    """A command whose words are kept sealed beside the event store, in the same transaction."""
 
     command: Command
-    claim_id: UUID
-    note: str | None
+    note: views.Note | None
 
     def stamp(self) -> dict[str, Any]:
         return self.command.stamp()
@@ -28,7 +29,7 @@ class WithNote:
     def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
         self.command.settle(cursor, answer)
         if self.note is not None:
-            views.keep_note(cursor, self.claim_id, self.note)
+            views.keep_note(cursor, self.note)
 
 
 class Aftersales(Application):
@@ -58,7 +59,7 @@ class Aftersales(Application):
             )
         clause = terms_for(purchase.sold_at).clause_for(claim.case(purchase, lately))
         claim.decide(clause, purchase, by="terms", at=c.at)
-        noted = WithNote(c, claim.id, asked.get("note"))
+        noted = WithNote(c, self._sealed(asked.get("note"), claim.id, purchase.customer_id))
         return self.commit(noted, purchase, claim, answer=_answer(claim))
 
     def decide_claim(self, c: Command) -> dict[str, Any]:
@@ -92,6 +93,17 @@ class Aftersales(Application):
         claim.withdraw(by=c.actor.id, at=c.at)
         return self.commit(c, claim, answer=_answer(claim))
 
+    def forget(self, erasures: Sequence[Erasure]) -> None:
+        """Destroy the keys to what erased customers said. Safe to repeat, and to be cut short."""
+        self.people.destroy(erasures)
+
+    def catch_up(self) -> None:
+        """Forget whoever is in the erasure journal, which a restore of ours knows nothing of."""
+        erasures = self.people.journal.read()
+        self.forget(erasures)
+        with self.reading() as cursor:
+            views.drop_notes(cursor, [erasure.person_id for erasure in erasures])
+
     def claim(self, claim_id: UUID) -> Claim:
         claim = self.get(Claim, claim_id)
         if claim is None:
@@ -108,6 +120,19 @@ class Aftersales(Application):
         if paid is None:
             raise OrderUnknown
         return Purchase.record(**paid)
+
+    def _sealed(
+        self, note: str | None, claim_id: UUID, customer_id: UUID | None
+    ) -> views.Note | None:
+        """Seal a note with its customer's key, or a key of its own where nobody is known."""
+        if note is None:
+            return None
+        person_id = customer_id or claim_id
+        try:
+            key = self.people.key_for(person_id)
+        except PersonErased:  # a claim on a sale from before: it is taken, the words are not kept
+            return None
+        return views.Note(claim_id, person_id, key.seal_field(views.place_of(claim_id), note))
 
     def _must_be_new(self, claim_id: UUID) -> None:
         if self.get(Claim, claim_id) is not None:

@@ -228,6 +228,7 @@ class SupplierRegistered:
 @dataclass(frozen=True)
 class CustomerErased:
     customer_id: UUID
+    erased_at: datetime
 
 
 class SoldLineSchema(FactSchema):
@@ -315,6 +316,7 @@ class SupplierRegisteredSchema(FactSchema):
 
 class CustomerErasedSchema(FactSchema):
     customer_id = Id(required=True)
+    erased_at = Moment(required=True)
 
 
 CONSUMED = (

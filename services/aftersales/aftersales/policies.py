@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from eventsourcing.domain import Aggregate
 
-from aftersales.contracts import OrderCancelled, RefundPaid
+from aftersales.contracts import CustomerErased, OrderCancelled, RefundPaid
+from pomona.erasures import Erasure
 
 if TYPE_CHECKING:
     from aftersales.application import Aftersales
@@ -24,6 +25,15 @@ def settle_what_was_paid_out(fact: RefundPaid, aftersales: "Aftersales") -> Iter
     claim = aftersales.claim(fact.claim_id)
     claim.settle(refund_id=fact.refund_id, amount_fen=fact.amount_fen, at=fact.paid_at)
     yield claim
+
+
+@react.register(CustomerErased)
+def forget_what_an_erased_customer_said(
+    fact: CustomerErased, aftersales: "Aftersales"
+) -> Iterable[Aggregate]:
+    # The keys lie in another database: they go first, and again should this event come again.
+    aftersales.forget([Erasure(fact.customer_id, fact.erased_at)])
+    return ()
 
 
 @react.register(OrderCancelled)

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 from psycopg.types.json import Jsonb
 
+from aftersales import views
 from aftersales.contracts import (
     CustomerErased,
     LotReceived,
@@ -72,11 +73,7 @@ def who_supplies(supplier: SupplierRegistered, cursor: Cursor) -> None:
 
 @remember.register
 def nothing_an_erased_customer_said(erased: CustomerErased, cursor: Cursor) -> None:
-    cursor.execute(
-        "DELETE FROM claim_notes USING claims"
-        " WHERE claims.claim_id = claim_notes.claim_id AND claims.customer_id = %s",
-        (erased.customer_id,),
-    )
+    views.drop_notes(cursor, [erased.customer_id])
 
 
 @remember.register

@@ -38,7 +38,7 @@ class AftersalesService:
     @question
     def get_claim(self, q: Question) -> Any:
         with self.aftersales.reading() as cursor:
-            return views.claim(cursor, q.request["claim_id"])
+            return views.claim(cursor, self.aftersales.people, q.request["claim_id"])
 
     @question
     def list_claims(self, q: Question) -> Any:

@@ -1,6 +1,7 @@
 """The after-sales read side: its tables and the questions they answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from aftersales.domain.errors import ClaimUnknown
 from aftersales.domain.purchase import SoldLine
 from aftersales.domain.terms import CLAUSES
 from pomona.eventstore import Cursor
+from pomona.personal import People
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS paid_orders (
@@ -79,16 +81,41 @@ CREATE TABLE IF NOT EXISTS claim_steps (
     clause         text,
     PRIMARY KEY (claim_id, step_no)
 );
--- What a customer said in their own words may name a person: it stays out of the event store.
-CREATE TABLE IF NOT EXISTS claim_notes (
+-- What a customer said in their own words may name a person: it stays out of the event store,
+-- and is sealed with the key of the customer, or of the claim where no customer is known.
+CREATE TABLE IF NOT EXISTS claim_words (
     claim_id       uuid PRIMARY KEY,
-    note           text NOT NULL
+    person_id      uuid NOT NULL,
+    sealed         text NOT NULL
 );
+CREATE INDEX IF NOT EXISTS claim_words_of ON claim_words (person_id);
 """
 
 
-def keep_note(cursor: Cursor, claim_id: UUID, note: str) -> None:
-    cursor.execute("INSERT INTO claim_notes (claim_id, note) VALUES (%s, %s)", (claim_id, note))
+@dataclass(frozen=True)
+class Note:
+    """What somebody said, sealed."""
+
+    claim_id: UUID
+    person_id: UUID
+    sealed: str
+
+
+def place_of(claim_id: UUID) -> str:
+    """Return what a note is bound to: it cannot be moved to another claim."""
+    return f"note/{claim_id}"
+
+
+def keep_note(cursor: Cursor, note: Note) -> None:
+    cursor.execute(
+        "INSERT INTO claim_words (claim_id, person_id, sealed) VALUES (%s, %s, %s)",
+        (note.claim_id, note.person_id, note.sealed),
+    )
+
+
+def drop_notes(cursor: Cursor, person_ids: Sequence[UUID]) -> None:
+    """Delete what can no longer be opened."""
+    cursor.execute("DELETE FROM claim_words WHERE person_id = ANY(%s)", (list(person_ids),))
 
 
 def paid_order(cursor: Cursor, order_id: UUID) -> dict[str, Any] | None:
@@ -112,10 +139,10 @@ def claims_lately(cursor: Cursor, order_id: UUID, customer_id: UUID | None, sinc
     return int(row["n"]) if row else 0
 
 
-def claim(cursor: Cursor, claim_id: UUID) -> dict[str, Any]:
+def claim(cursor: Cursor, people: People, claim_id: UUID) -> dict[str, Any]:
     """Tell the whole story of a claim."""
     cursor.execute(
-        "SELECT * FROM claims LEFT JOIN claim_notes USING (claim_id) WHERE claim_id = %s",
+        "SELECT * FROM claims LEFT JOIN claim_words USING (claim_id) WHERE claim_id = %s",
         (claim_id,),
     )
     row = cursor.fetchone()
@@ -134,7 +161,7 @@ def claim(cursor: Cursor, claim_id: UUID) -> dict[str, Any]:
         "customer_id": _text(row["customer_id"]),
         "channel": row["channel"],
         "reason": row["reason"],
-        "note": row["note"],
+        "note": _words(people, row),
         "kind": row["kind"],
         "priority": row["priority"],
         "classified_by": row["classified_by"],
@@ -229,6 +256,14 @@ def _axes(row: Mapping[str, Any]) -> Axes:
         goods_taken=row["goods_taken"] > 0,
         paid=row["paid"],
     )
+
+
+def _words(people: People, row: Mapping[str, Any]) -> str | None:
+    """Open a note, where there is one and its customer was not erased."""
+    if row["sealed"] is None:
+        return None
+    key = people.key_of(row["person_id"])
+    return None if key is None else key.open_field(place_of(row["claim_id"]), row["sealed"])
 
 
 def _text(value: UUID | None) -> str | None:

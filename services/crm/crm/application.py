@@ -1,35 +1,48 @@
 """The use cases of crm: fetch, ask, save."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from crm import keys
+from eventsourcing.persistence import IntegrityError
+
+from crm import views
 from crm.domain.customer import PERSONAL, Customer
 from crm.domain.errors import CustomerExists, CustomerUnknown, PhoneTaken, WasErased
 from crm.domain.loyalty import LoyaltyAccount
 from crm.domain.phone import normalised_phone
 from pomona.application import Application, Command
 from pomona.eventstore import Cursor
+from pomona.personal import PersonErased, PersonKey
 
 
 @dataclass(frozen=True)
-class WithNewKey:
-    """A command that makes a person known: the key is kept in the transaction of the event.
-
-    A crash leaves both or neither, so nobody is registered unreadable and no key is left over.
-    """
+class Findable:
+    """A command that tells a phone: from its commit on the customer is found by that phone."""
 
     command: Command
-    key: keys.PersonKey
+    customer_id: UUID
+    digest: bytes | None
 
     def stamp(self) -> dict[str, Any]:
         return self.command.stamp()
 
     def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        self.key.keep(cursor)
         self.command.settle(cursor, answer)
+        if self.digest is not None:
+            views.index_phone(cursor, self.customer_id, self.digest)
+
+
+class ErasureJournal:
+    """The cause of an erasure that a crash cut short, or that a restore undid."""
+
+    def stamp(self) -> dict[str, Any]:
+        return {"actor": "erasure-journal"}
+
+    def settle(self, _cursor: Cursor, _answer: object) -> None:
+        pass  # the journal itself says that it happened
 
 
 class Crm(Application):
@@ -42,11 +55,11 @@ class Crm(Application):
         told = _told(c.request)
         self._must_be_new(customer_id)
         self._must_be_free(told, customer_id)
-        key = keys.PersonKey.new(customer_id)
+        sealed = self._key(customer_id).seal(told)
         customer = Customer.register(
-            customer_id=customer_id, store_id=c.store_id, sealed=key.seal(told), at=c.at
+            customer_id=customer_id, store_id=c.store_id, sealed=sealed, at=c.at
         )
-        return self.commit(WithNewKey(c, key), customer, answer={"customer_id": str(customer_id)})
+        return self._commit(c, customer, told)
 
     def correct_customer(self, c: Command) -> dict[str, Any]:
         customer = self._customer(c.request["customer_id"])
@@ -54,12 +67,31 @@ class Crm(Application):
         told = _told(c.request)
         self._must_be_free(told, customer.id)
         customer.correct(self._key(customer.id).seal(told), at=c.at)
-        return self.commit(c, customer, answer={"customer_id": str(customer.id)})
+        return self._commit(c, customer, told)
 
     def erase_customer(self, c: Command) -> dict[str, Any]:
         customer = self._customer(c.request["customer_id"])
         customer.erase(at=c.at)
+        # Whatever dies from here on, `catch_up` ends what was begun.
+        self.people.erase(customer.id, c.at)
         return self.commit(c, customer, answer={"customer_id": str(customer.id), "erased": True})
+
+    def catch_up(self) -> None:
+        """Erase whoever is in the erasure journal and not erased here: after a crash, a restore."""
+        erasures = {erasure.person_id: erasure for erasure in self.people.journal.read()}
+        self.people.destroy(list(erasures.values()))
+        with self.reading() as cursor:
+            left = views.not_erased(cursor, list(erasures))
+        for customer_id in left:
+            customer = self._customer(customer_id)
+            if not customer.erased:
+                customer.erase(at=erasures[customer_id].at)
+                with suppress(IntegrityError):  # another replica was faster
+                    self.commit(ErasureJournal(), customer)
+
+    def digest_of(self, phone: str) -> bytes:
+        """Return what a phone number is looked up by."""
+        return self.people.digest("phones", phone.encode())
 
     def account(self, customer_id: UUID) -> LoyaltyAccount:
         """Return a customer's account, begun with the first order, whether or not we know them."""
@@ -72,12 +104,18 @@ class Crm(Application):
             raise CustomerUnknown
         return customer
 
-    def _key(self, customer_id: UUID) -> keys.PersonKey:
-        with self.reading() as cursor:
-            key = keys.key_of(cursor, customer_id)
-        if key is None:  # erased since the customer was loaded
-            raise WasErased
-        return key
+    def _key(self, customer_id: UUID) -> PersonKey:
+        try:
+            return self.people.key_for(customer_id)
+        except PersonErased:
+            raise WasErased from None
+
+    def _commit(
+        self, c: Command, customer: Customer, told: Mapping[str, str | None]
+    ) -> dict[str, Any]:
+        phone = told.get("phone")
+        cause = Findable(c, customer.id, None if phone is None else self.digest_of(phone))
+        return self.commit(cause, customer, answer={"customer_id": str(customer.id)})
 
     def _must_be_new(self, customer_id: UUID) -> None:
         if self.get(Customer, customer_id) is not None:
@@ -89,7 +127,7 @@ class Crm(Application):
         if phone is None:
             return
         with self.reading() as cursor:
-            if keys.customer_with(cursor, phone) not in (None, customer_id):
+            if views.customer_with(cursor, self.digest_of(phone)) not in (None, customer_id):
                 raise PhoneTaken
 
 

@@ -13,6 +13,7 @@ from crm.domain.loyalty import LoyaltyAccount
 from pomona.contracts import Consumed, Published, Request
 from pomona.fields import (
     Choice,
+    Count,
     Day,
     EventSchema,
     FactSchema,
@@ -206,6 +207,11 @@ class FindCustomer(RequestSchema):
     phone = Text(required=True, max=30)
 
 
+class ReadingsOf(RequestSchema):
+    customer_id = Id(required=True)
+    limit = Count(load_default=100, max=1000)
+
+
 class PointsOf(RequestSchema):
     customer_id = Id(required=True)
     as_of = Day()
@@ -245,6 +251,13 @@ REQUESTS = (
         schema=FindCustomer,
         roles=("cashier", "store_manager", "head_office", "service"),
         summary="The customer with a phone number: id, name and masked phone.",
+        kind="question",
+    ),
+    Request(
+        method="readings_of",
+        schema=ReadingsOf,
+        roles=("head_office",),
+        summary="Who looked at a customer's data, when and at which terminal, the latest first.",
         kind="question",
     ),
     Request(

@@ -4,7 +4,6 @@ from functools import singledispatch
 
 from psycopg.types.json import Jsonb
 
-from crm import keys
 from crm.domain.customer import Customer
 from crm.domain.loyalty import LoyaltyAccount
 from pomona.eventstore import Cursor
@@ -27,7 +26,6 @@ def a_customer_was_registered(registered: Customer.Registered, cursor: Cursor) -
             Jsonb(registered.sealed),
         ),
     )
-    _find_by_phone(cursor, registered)
 
 
 @remember.register
@@ -36,12 +34,11 @@ def a_customer_was_corrected(corrected: Customer.Corrected, cursor: Cursor) -> N
         "UPDATE customers SET sealed = sealed || %s WHERE customer_id = %s",
         (Jsonb(corrected.sealed), corrected.originator_id),
     )
-    _find_by_phone(cursor, corrected)
 
 
 @remember.register
 def a_customer_was_erased(erased: Customer.Erased, cursor: Cursor) -> None:
-    keys.forget(cursor, erased.originator_id)
+    cursor.execute("DELETE FROM phone_index WHERE customer_id = %s", (erased.originator_id,))
     cursor.execute(
         "UPDATE customers SET sealed = '{}', erased_at = %s WHERE customer_id = %s",
         (erased.erased_at, erased.originator_id),
@@ -56,14 +53,6 @@ def points_were_earned(earned: LoyaltyAccount.Earned, cursor: Cursor) -> None:
 @remember.register
 def points_were_reversed(reversal: LoyaltyAccount.Reversed, cursor: Cursor) -> None:
     _enter(cursor, reversal, points=-reversal.points, reason=reversal.reason)
-
-
-def _find_by_phone(cursor: Cursor, told: Customer.Registered | Customer.Corrected) -> None:
-    """Index the phone, opened with the person's key while there still is one."""
-    phone = told.sealed.get("phone")
-    key = keys.key_of(cursor, told.originator_id)
-    if phone is not None and key is not None:
-        keys.index_phone(cursor, told.originator_id, key.open_field("phone", phone))
 
 
 def _enter(

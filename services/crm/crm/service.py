@@ -3,7 +3,7 @@
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from crm import contracts, keys, policies, projections, views
+from crm import contracts, policies, projections, views
 from crm.application import Crm
 from crm.domain.phone import normalised_phone
 from pomona.application import Command, Question
@@ -21,7 +21,7 @@ class CrmService:
         contracts=contracts,
         react=policies.react,
         remember=projections.remember,
-        schema=keys.SCHEMA + views.SCHEMA,
+        schema=views.SCHEMA,
     )
 
     @command
@@ -38,13 +38,24 @@ class CrmService:
 
     @question
     def get_customer(self, q: Question) -> Any:
+        customer_id = q.request["customer_id"]
         with self.crm.reading() as cursor:
-            return views.customer(cursor, q.request["customer_id"])
+            views.note_reading(cursor, q, "get_customer", customer_id)
+            return views.customer(cursor, self.crm.people, customer_id)
 
     @question
     def find_customer(self, q: Question) -> Any:
+        phone = normalised_phone(q.request["phone"])
         with self.crm.reading() as cursor:
-            return views.customer_by_phone(cursor, normalised_phone(q.request["phone"]))
+            customer_id = views.customer_with(cursor, self.crm.digest_of(phone))
+            views.note_reading(cursor, q, "find_customer", customer_id)
+            return views.customer_by_phone(cursor, self.crm.people, customer_id, phone)
+
+    @question
+    def readings_of(self, q: Question) -> Any:
+        with self.crm.reading() as cursor:
+            found = views.readings_of(cursor, q.request["customer_id"], q.request["limit"])
+        return {"readings": found}
 
     @question
     def points_of(self, q: Question) -> Any:

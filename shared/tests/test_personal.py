@@ -1,18 +1,19 @@
 """Only a person's own key opens what the person told us."""
 
+from os import urandom
 from uuid import uuid4
 
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from crm.keys import PersonKey
+from pomona.personal import PersonKey
 
 TOLD = {"name": "王小明", "phone": "+8613800138000", "birthday": None, "address": "中山路 1 号"}
 
 
 @pytest.mark.feature("CRM-25")
 def test_what_is_sealed_shows_nothing_and_opens_again() -> None:
-    key = PersonKey.new(uuid4())
+    key = PersonKey(uuid4(), urandom(32))
 
     sealed = key.seal(TOLD)
 
@@ -22,17 +23,17 @@ def test_what_is_sealed_shows_nothing_and_opens_again() -> None:
 
 
 def test_the_same_words_are_sealed_differently_each_time() -> None:
-    key = PersonKey.new(uuid4())
+    key = PersonKey(uuid4(), urandom(32))
 
     assert key.seal({"name": "王小明"}) != key.seal({"name": "王小明"})
 
 
 def test_another_persons_key_opens_nothing() -> None:
     customer_id = uuid4()
-    sealed = PersonKey.new(customer_id).seal(TOLD)
+    sealed = PersonKey(customer_id, urandom(32)).seal(TOLD)
 
     with pytest.raises(InvalidTag):
-        PersonKey.new(customer_id).open(sealed)
+        PersonKey(customer_id, urandom(32)).open(sealed)
 
 
 def test_a_sealed_text_cannot_be_moved_to_another_field_or_person() -> None:
@@ -41,7 +42,7 @@ def test_a_sealed_text_cannot_be_moved_to_another_field_or_person() -> None:
 
     with pytest.raises(InvalidTag):
         PersonKey(uuid4(), raw).open(sealed)
-    key = PersonKey.new(uuid4())
+    key = PersonKey(uuid4(), urandom(32))
     name = key.seal({"name": "王小明"})["name"]
     with pytest.raises(InvalidTag):
         key.open({"address": name})
