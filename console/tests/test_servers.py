@@ -48,7 +48,7 @@ def test_a_password_is_made_once_and_for_the_owner_only(tmp_path):
     assert layout.password("postgres") == password
     assert len(password) >= 32
     assert layout.password("rabbitmq") != password
-    (kept, _) = sorted(layout.secrets.iterdir())
+    (kept, _) = sorted(layout.secrets.glob("*.password"))
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
