@@ -115,6 +115,13 @@ class Internal(Refusal):
     en = "The service failed; this has been recorded. Give the correlation id to the operators."
 
 
+class SourceForgot(Exception):  # noqa: N818 - what has happened
+    """The source has no event at the position we have applied: it was restored to an earlier time.
+
+    What it lost has had its effect here. Going on would be a decision, and is the operator's.
+    """
+
+
 class NotYet(Exception):  # noqa: N818 - the fact is early, nothing is wrong
     """A fact of one context arrived before the fact of another that it builds on."""
 

@@ -53,6 +53,13 @@ class EventLog:
         row = cursor.fetchone()
         return int(row["notification_id"]) if row else 0
 
+    def knows(self, cursor: Cursor, position: int) -> bool:
+        """Say whether there is an event at a position: a log that was restored may have lost it."""
+        cursor.execute(
+            self._sql("SELECT FROM {table} WHERE notification_id = %s LIMIT 1"), (position,)
+        )
+        return position == 0 or cursor.fetchone() is not None
+
     def count_after(self, cursor: Cursor, position: int) -> int:
         """Return how many published events lie after a position."""
         cursor.execute(

@@ -101,9 +101,10 @@ class Spine:
     def events_after(self, q: Question) -> dict[str, Any]:
         """Answer from our log, with at most as many events as a message can hold."""
         if self._log is None:
-            return {"events": [], "pending": 0, "head": 0}
+            return {"events": [], "pending": 0, "head": 0, "known": True}
         position, limit = q.request["position"], q.request["limit"]
         with self._reading() as cursor:
+            known = self._log.knows(cursor, position)
             found = self._log.after(cursor, position, limit) if limit else []
             pending = self._log.count_after(cursor, position)
             head = self._log.head(cursor)
@@ -114,7 +115,7 @@ class Spine:
             if events and size > LARGEST_MESSAGE // 2:
                 break
             events.append(wire.decode(envelope.raw, limit=len(envelope.raw)))
-        return {"events": events, "pending": pending, "head": head}
+        return {"events": events, "pending": pending, "head": head, "known": known}
 
     def positions(self, _q: Question) -> dict[str, Any]:
         with self._reading() as cursor:
@@ -133,7 +134,7 @@ class Spine:
         except Exception:  # noqa: BLE001 - any failure means: not ready
             database = False
         return {"database": database} | {
-            f"inbox.{inbox.source}": inbox.connected for inbox in self.inboxes
+            f"inbox.{inbox.source}": inbox.connected or inbox.estranged for inbox in self.inboxes
         }
 
 

@@ -15,7 +15,7 @@ from pomona import metrics
 from pomona.append import DatabaseLost
 from pomona.broker import ConnectionLost, Consumer, body_of, fits, is_fatal
 from pomona.envelope import Envelope, Malformed, unseal
-from pomona.errors import NotYet, Refused
+from pomona.errors import NotYet, Refused, SourceForgot
 from pomona.failpoints import reach
 from pomona.journal import logger
 from pomona.ledger import Advance, Ledger, Parked, PositionMoved, Settlement, Unpark
@@ -27,6 +27,7 @@ PAUSES = (0.05, 0.2, 0.5)  # seconds between the tries before an event is parked
 CONFLICT_TRIES = 20
 PULSE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
+ESTRANGED_SECONDS = 5.0
 REFILL = 500
 
 Apply = Callable[[Sequence[Envelope], Settlement], None]
@@ -36,7 +37,10 @@ class Source(Protocol):
     """The log of the publishing service, asked over RPC."""
 
     def after(self, position: int, limit: int) -> tuple[list[Envelope], int]:
-        """Return events after a position, and how many there are after it in all."""
+        """Return events after a position, and how many there are after it in all.
+
+        Raises `SourceForgot` where there is no event at that position any more.
+        """
 
 
 class Inbox:
@@ -73,10 +77,12 @@ class Inbox:
         self._lagging_since_pulse = False
         self.position = 0
         self.connected = False
+        self.estranged = False
         for outcome in ("applied", "parked"):
             metrics.messages_handled.labels(source, outcome)
         metrics.message_duplicates.labels(source)
         metrics.inbox_gaps.labels(source)
+        metrics.inbox_estranged.labels(source)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -88,6 +94,10 @@ class Inbox:
                 self._read()
             except PositionMoved:
                 log.info("inbox_moved", source=self.source)
+            except SourceForgot:
+                self._set_estranged(True)
+                log.warning("source_forgot", source=self.source, position=self.position)
+                self._stopping.wait(ESTRANGED_SECONDS)
             except (
                 *ConnectionLost,
                 *DatabaseLost,
@@ -137,6 +147,11 @@ class Inbox:
             if envelope.position <= position:
                 metrics.message_duplicates.labels(self.source).inc()
                 continue
+            if envelope.previous < position:
+                # the chain passes over what we have: does the source still know it?
+                self._apply_run(run)
+                run = []
+                self._log.after(position, 0)
             run.append(envelope)
             position = envelope.position
         self._apply_run(run)
@@ -248,6 +263,7 @@ class Inbox:
             self._retry_parked()
         with suppress(Refused, TimeoutError):
             _, pending = self._log.after(self.position, 0)
+            self._set_estranged(False)
             metrics.inbox_lag.labels(self.source).set(pending)
             # quiet twice although the log goes on: the broker lost it, or we joined late
             if pending and idle and self._lagging_since_pulse:
@@ -285,6 +301,10 @@ class Inbox:
     def _count_parked(self) -> None:
         self._parked = self._ledger.parked()
         metrics.parked_events.labels(self.source).set(self._parked.total())
+
+    def _set_estranged(self, estranged: bool) -> None:
+        self.estranged = estranged
+        metrics.inbox_estranged.labels(self.source).set(int(estranged))
 
     def _set_connected(self, connected: bool) -> None:
         self.connected = connected

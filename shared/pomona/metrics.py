@@ -64,6 +64,11 @@ message_duplicates = Counter(
 inbox_gaps = Counter(
     "pomona_inbox_gaps_total", "Holes in the stream, filled from the source's log.", ["source"]
 )
+inbox_estranged = Gauge(
+    "pomona_inbox_estranged",
+    "1 while a source that was restored does not know what was applied of it.",
+    ["source"],
+)
 inbox_position = Gauge(
     "pomona_inbox_position", "Position of the last event applied, by source.", ["source"]
 )

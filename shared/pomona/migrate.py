@@ -6,7 +6,7 @@ import sys
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from pomona import eventstore, ledger, personal
+from pomona import eventstore, ledger, personal, timelines
 from pomona.application import Application
 from pomona.config import service_class_of, settings_of
 from pomona.eventstore import environment
@@ -31,6 +31,7 @@ def migrate(service: str, dsn: str, keys_dsn: str | None = None) -> None:
                     Identifier(f"{service}_events")
                 )
             )
+            timelines.watch(connection, f"{service}_events")
         with connection.transaction():
             connection.execute(host.schema)
         if keys_dsn is not None:

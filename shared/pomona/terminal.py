@@ -14,7 +14,7 @@ from pomona import trace, wire
 from pomona.broker import ConnectionLost, body_of, close, connect, open_channel, pump
 from pomona.broker_access import RPC_EXCHANGE
 from pomona.envelope import Envelope, unseal
-from pomona.errors import Forbidden, Refused, Unauthenticated, Unavailable
+from pomona.errors import Forbidden, Refused, SourceForgot, Unauthenticated, Unavailable
 
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
 TIMEOUT = 10.0
@@ -282,7 +282,8 @@ class LogOf:
     def after(self, position: int, limit: int) -> tuple[list[Envelope], int]:
         """Return up to `limit` events after a position, and how many there are in all.
 
-        Raises TimeoutError where the service does not answer.
+        Raises TimeoutError where the service does not answer, and `SourceForgot` where it has no
+        event at that position any more.
         """
         try:
             answer = self._terminal.ask(
@@ -290,6 +291,8 @@ class LogOf:
             )
         except Unavailable:
             raise TimeoutError(self._service) from None
+        if not answer["known"]:
+            raise SourceForgot(position)
         return [unseal(wire.encode(event)) for event in answer["events"]], answer["pending"]
 
 

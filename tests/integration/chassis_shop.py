@@ -12,11 +12,12 @@ import psycopg
 from eventsourcing.domain import Aggregate, event
 from psycopg.rows import dict_row
 
-from pomona import eventstore, ledger
+from pomona import eventstore, ledger, timelines
 from pomona.application import Application
 from pomona.broker import connect, declare_event_exchange
 from pomona.contracts import Contracts, Published
 from pomona.envelope import Envelope, unseal
+from pomona.errors import SourceForgot
 from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.fields import Count, EventSchema, Id
@@ -107,6 +108,7 @@ def make_tables(dsn: str) -> None:
         connection.execute(eventstore.SCHEMA)
         connection.execute(ledger.SCHEMA)
         connection.execute("ALTER TABLE shop_events ADD COLUMN cause jsonb")
+        timelines.watch(connection, "shop_events")
         connection.execute(
             "CREATE TABLE stock (lot_id uuid PRIMARY KEY, grams int CHECK (grams >= 0))"
         )
@@ -136,6 +138,8 @@ class LogInReach:
     def after(self, position: int, limit: int) -> tuple[list[Envelope], int]:
         with self._shop.reading() as cursor:
             found = self._log.after(cursor, position, limit) if limit else []
+            if not self._log.knows(cursor, position):
+                raise SourceForgot(position)
             return found, self._log.count_after(cursor, position)
 
 
