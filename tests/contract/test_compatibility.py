@@ -153,7 +153,9 @@ CHANGES: list[tuple[str, str, Change]] = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "what", "change"), CHANGES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("rule", "what", "change"), CHANGES, ids=[f"{rule} {what}" for rule, what, _ in CHANGES]
+)
 def test_a_change_that_breaks_somebody_is_found_under_its_rule(rule, what, change):
     now = copy.deepcopy(BEFORE)
 
