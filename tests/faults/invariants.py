@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from analytics.rebuild import rebuild
-from pomona.broker import DEAD_LETTERS, connect
+from pomona.broker import connect
+from pomona.broker_access import DEAD_LETTERS
 from pomona_console.stack import Stack
 from pomona_console.verify import verified
 

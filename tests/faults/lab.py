@@ -144,7 +144,7 @@ class Lab:
             state = self.stack.state
             entry = state[name] if name in ("amqp", "postgres") else self.stack.service(name)
             pid: int | None = entry["pid"]
-            return pid if pid and psutil.pid_exists(pid) else None
+            return pid if pid and _lives(pid) else None
 
         return int(eventually(found, f"a pid of {name}"))
 

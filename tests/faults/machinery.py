@@ -52,6 +52,16 @@ def broker_away(lab: Lab) -> Iterator[None]:
         ctl(lab, "start_app", environment=environment)
 
 
+def impersonator(lab: Lab) -> str:
+    """Return the URI of an account that may pass on messages of any sender."""
+    parts = urlsplit(lab.stack.amqp_uri)
+    if "mixer" not in ctl(lab, "list_users", "--quiet"):
+        ctl(lab, "add_user", "mixer", "mixer")
+        ctl(lab, "set_user_tags", "mixer", "impersonator")
+        ctl(lab, "set_permissions", "-p", parts.path[1:], "mixer", ".*", ".*", ".*")
+    return urlunsplit(parts._replace(netloc=f"mixer:mixer@{parts.hostname}:{parts.port}"))
+
+
 def uri_of(lab: Lab, service: str) -> str:
     """Return the URI, with password, by which a service knows the broker."""
     given = environment_of(lab.pid(service))

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import amqp
 
 from pomona.broker import connect
+from pomona.broker_access import RPC_EXCHANGE
 from pomona.errors import Refused, Unavailable
-from pomona.terminal import RPC_EXCHANGE
 
 from .lab import eventually
 from .shop import FRUITS, TILLS_OF_THE_CHAIN, Fruit, clerk_at, delivery, open_shelf, today
@@ -191,7 +191,8 @@ def cut_the_way_of_a_claim(trial: Trial) -> None:
         "SELECT count(*) FROM archive a WHERE type = 'pomona.orders.refund_paid.v1'"
         " AND NOT EXISTS (SELECT 1 FROM archive b WHERE b.source = 'aftersales'"
         " AND b.type = 'pomona.aftersales.claim_settled.v1'"
-        " AND b.subject = convert_from(a.envelope, 'UTF8')::jsonb #>> '{data,claim_id}')",
+        " AND convert_from(b.envelope, 'UTF8')::jsonb #>> '{data,claim_id}'"
+        " = convert_from(a.envelope, 'UTF8')::jsonb #>> '{data,claim_id}')",
     )["count"]
     trial.figure("refunds_paid_but_not_settled", half, at_most=0)
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 import amqp
 
 from pomona.broker import connect
-from pomona.terminal import RPC_EXCHANGE
+from pomona.broker_access import RPC_EXCHANGE
 
 from .lab import Lab, eventually
-from .machinery import metric, uri_of
+from .machinery import impersonator, metric
 from .stores import row
 from .terminals import EVERYTHING
 from .trial import Trial, fault
@@ -129,6 +129,10 @@ def repeat_and_shuffle(trial: Trial) -> None:
         eventually(lambda: mixer.delivered >= wanted, "deliveries", 1200)
         mixer.finish()
     trial.runs = mixer.delivered
+    port = lab.stack.service("inventory")["http_port"]
+    repeated = metric(port, "pomona_message_duplicates_total", source="orders")
+    trial.figure("duplicates_dropped", repeated)
+    trial.that(repeated > 0, "nothing was repeated")
     trial.figure("deliveries", mixer.delivered)
     trial.judge(load)
 
@@ -140,7 +144,7 @@ def lose_a_binding(trial: Trial) -> None:
     with lab.load() as load:
         load.goes_on()
         for _ in range(trial.times(3)):
-            with connect(uri_of(lab, "inventory")) as connection:
+            with connect(impersonator(lab)) as connection:
                 channel = connection.channel()
                 channel.queue_unbind("inventory.from.orders", "orders.events", "#")
                 load.goes_on(more=20)
@@ -232,7 +236,7 @@ class Mixer(threading.Thread):
 @contextmanager
 def disordered(lab: Lab, service: str, source: str) -> Iterator[Mixer]:
     """Deliver the events of a source to a reader repeated and shuffled, through the block."""
-    mixer = Mixer(uri_of(lab, source), source, f"{service}.from.{source}", lab.seed)
+    mixer = Mixer(impersonator(lab), source, f"{service}.from.{source}", lab.seed)
     mixer.bind()
     mixer.start()
     try:

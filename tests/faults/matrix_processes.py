@@ -81,6 +81,7 @@ def deploy(trial: Trial) -> None:
         trial.judge(load)
         trial.ran(f"round {round_ + 1}")
     trial.figure("idle_exit_s", stopped(lab, "crm"), at_most=EXIT_SECONDS)
+    lab.ready()
     with replica(lab, "crm") as other, broker_away(lab):
         seconds = _exit_of(other.process.pid)
         trial.figure("exit_without_broker_s", seconds, at_most=EXIT_SECONDS)
