@@ -19,6 +19,7 @@ _COMMANDS = {
     "replay": "replay",
     "verify": "verify",
     "rebuild": "rebuild",
+    "personal": "personal",
 }
 _INTERRUPTED = 130
 

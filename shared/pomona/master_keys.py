@@ -34,6 +34,10 @@ class MasterKeys:
             raise MasterKeyMissing(f"there is no master key in {self._folder}: put it there")
         return names[-1]
 
+    def made_at(self, name: str) -> float:
+        """Return when a key was put here, in seconds since the epoch."""
+        return self._path(name).stat().st_mtime
+
     def wrap(self, key: bytes, owner: str) -> tuple[str, bytes]:
         """Return the name of the newest master key, and the key wrapped by it for its owner."""
         name = self.newest()

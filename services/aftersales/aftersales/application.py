@@ -1,6 +1,7 @@
 """The use cases of after-sales: fetch, ask, save."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from aftersales.domain.terms import DECISIONS, LATELY, terms_for
 from pomona.application import Application, Command
 from pomona.erasures import Erasure
 from pomona.eventstore import Cursor
-from pomona.personal import PersonErased
+from pomona.personal import PersonErased, PersonKey
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,19 @@ class Aftersales(Application):
         self.forget(erasures)
         with self.reading() as cursor:
             views.drop_notes(cursor, [erasure.person_id for erasure in erasures])
+
+    def renew_key(self, person_id: UUID) -> None:
+        """Seal what somebody said with a new key, where there is anything."""
+
+        def reseal(key: PersonKey) -> None:
+            with self.reading() as cursor, cursor.connection.transaction():
+                for note in views.notes_of(cursor, person_id):
+                    place = views.place_of(note.claim_id)
+                    words = key.open_field(place, note.sealed)
+                    views.replace_note(cursor, note.claim_id, key.seal_field(place, words))
+
+        with suppress(PersonErased):
+            self.people.renew(person_id, reseal)
 
     def claim(self, claim_id: UUID) -> Claim:
         claim = self.get(Claim, claim_id)

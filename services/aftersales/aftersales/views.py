@@ -113,6 +113,15 @@ def keep_note(cursor: Cursor, note: Note) -> None:
     )
 
 
+def notes_of(cursor: Cursor, person_id: UUID) -> list[Note]:
+    cursor.execute("SELECT * FROM claim_words WHERE person_id = %s FOR UPDATE", (person_id,))
+    return [Note(**row) for row in cursor.fetchall()]
+
+
+def replace_note(cursor: Cursor, claim_id: UUID, sealed: str) -> None:
+    cursor.execute("UPDATE claim_words SET sealed = %s WHERE claim_id = %s", (sealed, claim_id))
+
+
 def drop_notes(cursor: Cursor, person_ids: Sequence[UUID]) -> None:
     """Delete what can no longer be opened."""
     cursor.execute("DELETE FROM claim_words WHERE person_id = ANY(%s)", (list(person_ids),))

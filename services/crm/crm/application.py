@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,14 +36,17 @@ class Findable:
             views.index_phone(cursor, self.customer_id, self.digest)
 
 
-class ErasureJournal:
-    """The cause of an erasure that a crash cut short, or that a restore undid."""
+@dataclass(frozen=True)
+class Upkeep:
+    """The cause of what nobody asked for by a command: it may be done again at any time."""
+
+    actor: str
 
     def stamp(self) -> dict[str, Any]:
-        return {"actor": "erasure-journal"}
+        return {"actor": self.actor}
 
-    def settle(self, _cursor: Cursor, _answer: object) -> None:
-        pass  # the journal itself says that it happened
+    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
+        """Write nothing: what was done shows by itself."""
 
 
 class Crm(Application):
@@ -87,7 +91,20 @@ class Crm(Application):
             if not customer.erased:
                 customer.erase(at=erasures[customer_id].at)
                 with suppress(IntegrityError):  # another replica was faster
-                    self.commit(ErasureJournal(), customer)
+                    self.commit(Upkeep("erasure-journal"), customer)
+
+    def renew_key(self, customer_id: UUID, at: datetime) -> None:
+        """Seal what a customer told us with a new key; the old one, which may be known, goes."""
+
+        def reseal(key: PersonKey) -> None:
+            customer = self._customer(customer_id)
+            customer.must_be_known()
+            with self.reading() as cursor:
+                told = key.open(views.sealed_of(cursor, customer_id))
+            customer.correct(key.seal(told), at=at)
+            self.commit(Upkeep("operator"), customer)
+
+        self.people.renew(customer_id, reseal)
 
     def digest_of(self, phone: str) -> bytes:
         """Return what a phone number is looked up by."""

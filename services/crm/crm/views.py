@@ -133,6 +133,14 @@ def customer(cursor: Cursor, people: People, customer_id: UUID) -> dict[str, Any
     }
 
 
+def sealed_of(cursor: Cursor, customer_id: UUID) -> dict[str, str | None]:
+    """Return what a customer told us, as it is stored."""
+    cursor.execute("SELECT sealed FROM customers WHERE customer_id = %s", (customer_id,))
+    row = cursor.fetchone()
+    sealed: dict[str, str | None] = row["sealed"] if row else {}
+    return sealed
+
+
 def customer_by_phone(
     cursor: Cursor, people: People, customer_id: UUID | None, phone: str
 ) -> dict[str, Any]:
