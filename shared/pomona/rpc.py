@@ -224,11 +224,15 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
             log.warning("reply_lost")
 
     def _bury(self, message: amqp.Message, reason: str) -> None:
-        """Put a message that cannot be answered where operators find it; its body is not logged."""
+        """Leave word of a message that cannot be answered where operators find it.
+
+        Its body is neither logged nor kept: it may be about a person, and what a broker has once
+        written to its disk nobody can erase.
+        """
         metrics.messages_dead_lettered.labels(reason).inc()
         log.warning("message_unreadable", reason=reason)
         letter = amqp.Message(
-            message.body[: wire.MAX_BYTES],
+            b"",
             delivery_mode=2,
             application_headers={"reason": reason, "queue": calls_of(self.spine.service)},
         )
