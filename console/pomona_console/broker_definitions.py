@@ -62,7 +62,7 @@ def definitions(chain: Sequence[Contracts], *, vhost: str, password: Password) -
     A user without a password cannot sign in.
     """
     methods = methods_of(chain)
-    access = {ENROLMENT: enrolment_access()} | {
+    access = {ENROLMENT: enrolment_access(methods)} | {
         service_user(contracts.service): service_access(
             contracts.service, contracts.sources, methods
         )

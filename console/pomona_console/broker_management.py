@@ -48,6 +48,7 @@ class Management:
             with urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
                 said = answer.read()
         except HTTPError as failure:
+            failure.close()
             if failure.code == _NOT_FOUND:
                 return None
             raise _trouble(f"{failure.code} {failure.reason}") from failure

@@ -20,6 +20,7 @@ _COMMANDS = {
     "verify": "verify",
     "rebuild": "rebuild",
     "personal": "personal",
+    "broker": "broker",
 }
 _INTERRUPTED = 130
 

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pomona.contracts import Role
-
 RPC_EXCHANGE = "nameko-rpc"
 DEAD_LETTERS = "dead-letters"
 REPLIES = "amq.default"  # the name of the default exchange, where direct replies go, in permissions
@@ -24,17 +22,16 @@ ENROLMENT = "enrolment"
 ENROLMENT_PASSWORD = "enrolment"  # noqa: S105 - for everybody who unpacks a terminal
 
 TerminalKind = Literal["store", "head_office"]
-ROLES_AT: Mapping[TerminalKind, frozenset[Role]] = {
-    "store": frozenset({"cashier", "store_manager"}),
-    "head_office": frozenset({"head_office", "analyst"}),
+ROLES_AT: Mapping[TerminalKind, frozenset[str]] = {
+    "store": frozenset({"cashier", "store_manager", "terminal"}),
+    "head_office": frozenset({"head_office", "analyst", "terminal"}),
 }
-SIGNING_IN = ("identity.log_in", "identity.renew", "identity.log_out")
 
 TERMINAL_LIMITS = {"max-connections": 8, "max-channels": 16}
 ENROLMENT_LIMITS = {"max-connections": 32, "max-channels": 32}
 SERVICE_LIMITS = {"max-connections": 128, "max-channels": 256}
 
-Methods = Mapping[str, Mapping[str, Sequence[Role]]]
+Methods = Mapping[str, Mapping[str, Sequence[str]]]
 """Who may call what: roles by service and method."""
 
 
@@ -105,16 +102,19 @@ def service_access(service: str, sources: Sequence[str], methods: Methods) -> Ac
 
 def terminal_access(kind: TerminalKind, methods: Methods) -> Access:
     """Let a terminal call what the people at it may call, and nothing else."""
-    allowed = {*callable_by(methods, ROLES_AT[kind]), *SIGNING_IN}
-    return Access(write=(RPC_EXCHANGE,), calls=tuple(map(re.escape, sorted(allowed))))
+    return _caller(callable_by(methods, ROLES_AT[kind]))
 
 
-def enrolment_access() -> Access:
+def enrolment_access(methods: Methods) -> Access:
     """Let whoever has a one-time code enrol a terminal with it."""
-    return Access(write=(RPC_EXCHANGE,), calls=(re.escape("identity.enrol_terminal"),))
+    return _caller(callable_by(methods, {"enrolment"}))
 
 
-def callable_by(methods: Methods, roles: Iterable[Role]) -> list[str]:
+def _caller(keys: Sequence[str]) -> Access:
+    return Access(write=(RPC_EXCHANGE,), calls=tuple(map(re.escape, keys)))
+
+
+def callable_by(methods: Methods, roles: Iterable[str]) -> list[str]:
     """Return the routing keys of the calls that one of these roles may make."""
     return sorted(
         f"{service}.{method}"
