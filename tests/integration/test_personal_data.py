@@ -1,4 +1,4 @@
-"""Of a person no word lies about while they are known, and none can be read once they are erased."""
+"""No word of a person lies about, and nothing opens what was sealed once they are erased."""
 
 import gzip
 import json
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from raw_caller import RawCaller
 
 from analytics.rebuild import rebuild
 from pomona.broker_access import DEAD_LETTERS
@@ -21,6 +21,8 @@ from pomona.errors import Refused
 from pomona_console.erasure_proof import prove
 from pomona_console.stack import Stack, terminal_for
 from pomona_console.verify_positions import wait_until_caught_up
+
+from .raw_caller import RawCaller
 
 pytestmark = pytest.mark.integration
 
@@ -135,7 +137,7 @@ def console(stack: Stack) -> Any:
 
     def run(*arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pomona_console.main", "personal", *arguments],
+            [Path(sys.executable).with_name("pomona"), "personal", *arguments],
             env={**os.environ, "POMONA_RUN": str(stack.layout.directory)},
             input=told,
             capture_output=True,
