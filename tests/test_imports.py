@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics")
+SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics", "identity")
 
 
 @pytest.fixture

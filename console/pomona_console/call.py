@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from pomona.contracts import ROLES, Request, Role
+from pomona.contracts import PERSON_ROLES, Request, Role
 from pomona.errors import Refusal, Refused
 from pomona_console.contract_listing import described, in_words, requests_of
 from pomona_console.layout import SERVICES
@@ -25,7 +25,7 @@ _AT_A_STORE = ("cashier", "store_manager")
 @click.argument("request_json", metavar="[JSON|@FILE|-]", default="{}")
 @click.option("--list", "listing", is_flag=True, help="Show the methods and their requests.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: as JSON.")
-@click.option("--as", "role", type=click.Choice(ROLES), help="Who is calling.")
+@click.option("--as", "role", type=click.Choice(PERSON_ROLES), help="Who is calling.")
 @click.option("--store", type=click.UUID, help="The store of a cashier or store manager.")
 @click.option("--terminal", type=click.UUID, help="The terminal in use.")
 @click.option("--person", default="console", show_default=True, help="The person's name or id.")

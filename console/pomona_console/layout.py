@@ -5,13 +5,13 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pomona.signing import keys_in, make_key
 
-SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics")
+SERVICES = ("identity", "orders", "inventory", "crm", "aftersales", "analytics")
 REPORTING = "reporting"
 KNOW_PEOPLE = ("crm", "aftersales")  # each with a database of keys beside its own
 
@@ -72,28 +72,30 @@ class Layout:
         return path
 
     @property
-    def private_key(self) -> Path:
-        return self.secrets / "identity.key"
+    def signing_keys(self) -> Path:
+        return self.secrets / "signing-keys"
+
+    @property
+    def pepper(self) -> Path:
+        """Return where the key is kept that identity mixes into PINs and passwords."""
+        self.password("pepper")
+        return self.secrets / "pepper.password"
 
     @property
     def public_key(self) -> Path:
         return self.secrets / "identity.pub"
 
     def make_identity_keys(self) -> None:
-        """Make the Ed25519 pair that signs and checks identities, unless it is there."""
-        if self.private_key.exists() and self.public_key.exists():
-            return
-        key = Ed25519PrivateKey.generate()
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        write_private(self.public_key, public.decode())
-        write_private(self.private_key, private.decode())
+        """Make the first key that signs identities, and tell services how to check it."""
+        self.signing_keys.mkdir(mode=0o700, exist_ok=True)
+        if not keys_in(self.signing_keys):
+            make_key(self.signing_keys, datetime.now(UTC))
+        self.pin_public_keys()
+
+    def pin_public_keys(self) -> None:
+        """Write down the keys that services believe before they have asked identity."""
+        public = "".join(key.public_pem for key in keys_in(self.signing_keys))
+        write_private(self.public_key, public)
 
     @property
     def master_keys(self) -> Path:
@@ -103,9 +105,6 @@ class Layout:
     def erasures(self) -> Path:
         """Where the erasure journal lies: outside whatever a backup restores."""
         return self.directory / "erasures"
-
-    def service_token(self, service: str) -> Path:
-        return self.secrets / f"{service}.token"
 
 
 def write_private(path: Path, text: str) -> None:

@@ -9,15 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import psutil
 
 from pomona.contracts import Role
 from pomona.identity import Actor, issue
+from pomona.signing import keys_in, signer_of
 from pomona.terminal import Terminal
 from pomona_console.layout import SERVICES, Layout, read_json
 from pomona_console.supervisor import ANOTHER_RUNS, end_what_a_killed_supervisor_left
@@ -177,8 +179,14 @@ def terminal_for(
 ) -> Terminal:
     """Return a terminal signed in as this person, with the stack's own signing key."""
     actor = Actor(id=person, role=role, store_id=store_id, terminal_id=terminal_id)
-    token = issue(stack.layout.private_key.read_bytes(), actor, _TOKEN_LASTS)
-    return Terminal(stack.amqp_uri, token, locale=locale)
+    return Terminal(stack.amqp_uri, token_for(stack, actor), locale=locale)
+
+
+def token_for(stack: Stack, actor: Actor, valid_for: timedelta = _TOKEN_LASTS) -> str:
+    """Sign a token that only the operator's own broker account can present."""
+    key = signer_of(keys_in(stack.layout.signing_keys), datetime.now(UTC))
+    via = unquote(urlsplit(stack.amqp_uri).username or "")
+    return issue(key, actor, valid_for, via=via)
 
 
 def _start_supervisor(

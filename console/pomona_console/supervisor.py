@@ -18,7 +18,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from pomona.broker_access import OPERATOR, service_user
-from pomona.identity import Actor, issue
+from pomona.broker_access import ACCOUNTS, OPERATOR, service_user
 from pomona.master_keys import MasterKeys
 from pomona_console.broker_definitions import contracts_of_all, definitions
 from pomona_console.databases import Databases
@@ -48,7 +46,6 @@ _SERVICES_READY_WITHIN = 180.0
 _HOPELESS_AFTER = 4  # starts that failed before anything was ready
 _STOP_WITHIN = 22.0  # a service cuts its own stop short after 20
 _OURS_ALONE = {"POMONA_PG_DSN", "POMONA_RABBITMQ_API"}  # administrators, no business of services
-_TOKENS_LAST = timedelta(days=365)
 
 
 class _StopAskedFor(Exception):  # noqa: N818 - an order, not a fault
@@ -150,13 +147,10 @@ class Supervisor:
         masters = MasterKeys(self.layout.master_keys)
         if not masters.names():
             masters.make()
-        key = self.layout.private_key.read_bytes()
         for service in self.services:
             self.databases.create(service)
             if service in KNOW_PEOPLE:
                 self.databases.create(f"{service}_keys")
-            actor = Actor(id=f"service:{service}", role="service")
-            write_private(self.layout.service_token(service), issue(key, actor, _TOKENS_LAST))
         for service in self.services:
             self.migrations[service] = self._python("pomona.migrate", service)
         for service, migration in self.migrations.items():
@@ -191,7 +185,6 @@ class Supervisor:
             ),
             "POMONA_HTTP_PORT": str(self.http_ports[service]),
             "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
-            "POMONA_SERVICE_TOKEN": str(self.layout.service_token(service)),
         }
         if service in KNOW_PEOPLE:
             keys = self.databases.name(f"{service}_keys")
@@ -199,6 +192,14 @@ class Supervisor:
             settings["POMONA_KEYS_PASSWORD_FILE"] = str(self.layout.password_file(keys))
             settings["POMONA_MASTER_KEYS"] = str(self.layout.master_keys)
             settings["POMONA_ERASURE_JOURNAL"] = str(self.layout.erasures)
+        if service == "identity":
+            settings |= {
+                "POMONA_SIGNING_KEYS": str(self.layout.signing_keys),
+                "POMONA_PEPPER_FILE": str(self.layout.pepper),
+                "POMONA_RABBITMQ_API": as_user(self.rabbitmq_api, ACCOUNTS),
+                "POMONA_RABBITMQ_API_PASSWORD_FILE": str(self.layout.password_file(ACCOUNTS)),
+                "POMONA_VHOST": urlsplit(self.amqp_uri).path[1:],
+            }
         inherited = {name: os.environ[name] for name in os.environ if name not in _OURS_ALONE}
         return spawn(
             [sys.executable, "-m", module, service],

@@ -56,12 +56,14 @@ def test_identity_keys_are_made_once(tmp_path):
     layout = Layout(tmp_path)
     layout.make()
     layout.make_identity_keys()
-    first = layout.private_key.read_text()
+    (first,) = layout.signing_keys.iterdir()
+    public = layout.public_key.read_text()
 
     layout.make_identity_keys()
 
-    assert layout.private_key.read_text() == first
-    assert layout.private_key.stat().st_mode & 0o777 == 0o600
+    assert [*layout.signing_keys.iterdir()] == [first]
+    assert layout.public_key.read_text() == public
+    assert first.stat().st_mode & 0o777 == 0o600
 
 
 def test_two_clones_hide_their_clusters_in_different_places(tmp_path):

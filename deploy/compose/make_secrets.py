@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pomona.identity import Actor, issue
+from pomona.signing import SigningKey
 
 SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics")
 KNOW_PEOPLE = ("crm", "aftersales")
@@ -38,6 +39,7 @@ def main(folder: Path) -> None:
         password = _kept(folder / f"{keys}_database_password", secrets.token_urlsafe(24))
         _kept(folder / f"{keys}_dsn", f"postgresql://{keys}:{password}@postgres:5432/{keys}")
     users = {}
+    key = SigningKey(datetime.now(UTC), private_key.encode())
     for service in SERVICES:
         password = _kept(folder / f"{service}_database_password", secrets.token_urlsafe(24))
         dsn = f"postgresql://{service}:{password}@postgres:5432/{service}"
@@ -45,7 +47,7 @@ def main(folder: Path) -> None:
         amqp_uri = f"amqp://{service}:{secrets.token_urlsafe(24)}@rabbitmq:5672/pomona"
         amqp_uri = _kept(folder / f"{service}_amqp_uri", amqp_uri)
         users[service] = amqp_uri.split("@")[0].rsplit(":", 1)[1]
-        token = issue(private_key.encode(), Actor(id=service, role="service"), TOKENS_LAST)
+        token = issue(key, Actor(id=service, role="service"), TOKENS_LAST, via=service)
         _kept(folder / f"{service}_service_token", token)
     _kept(folder / "rabbitmq_definitions", json.dumps(_definitions(users), indent=1))
 

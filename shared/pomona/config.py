@@ -2,7 +2,8 @@
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -34,14 +35,17 @@ class Settings:
     database: str
     http_port: int
     identity_public_key: Path
-    service_token: Path
     max_workers: int
     log_level: str
+    own: Mapping[str, str] = field(default_factory=dict)  # what only this service is told
     personal: PersonalData | None = None
 
     @property
     def name(self) -> str:
         return self.service.partition(".")[0]
+
+
+_EVERYBODYS = {each.name for each in fields(Settings)}
 
 
 def service_class_of(service: str) -> str:
@@ -60,9 +64,9 @@ def settings_of(service: str) -> Settings:
         database=_with_password(values["database"], values["database_password_file"]),
         http_port=int(values["http_port"]),
         identity_public_key=Path(values["identity_public_key"]),
-        service_token=Path(values["service_token"]),
         max_workers=int(values["max_workers"]),
         log_level=str(values["log_level"]).upper(),
+        own={name: value for name, value in values.items() if name not in _EVERYBODYS},
         personal=_personal(values),
     )
 

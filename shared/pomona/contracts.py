@@ -8,9 +8,14 @@ from typing import Any, Literal, TypeAlias
 
 from marshmallow import Schema
 
-Role = Literal["cashier", "store_manager", "head_office", "analyst", "service"]
+Role = Literal[
+    "cashier", "store_manager", "head_office", "analyst", "service", "terminal", "enrolment"
+]
 SchemaClass: TypeAlias = type[Schema]
-ROLES: tuple[Role, ...] = ("cashier", "store_manager", "head_office", "analyst", "service")
+# Tokens name people; a machine is known by its broker user: a service, a terminal at which nobody
+# has logged in, and whoever holds an enrolment code.
+PERSON_ROLES: tuple[Role, ...] = ("cashier", "store_manager", "head_office", "analyst")
+ROLES: tuple[Role, ...] = (*PERSON_ROLES, "service", "terminal", "enrolment")
 
 
 @cache
@@ -58,13 +63,18 @@ class Consumed:
 
 @dataclass(frozen=True)
 class Request:
-    """A method that others may call: who may, and with what."""
+    """A method that others may call: who may, and with what.
+
+    `secrets` are fields too easily guessed to leave even a hash behind: a repeat of a command is
+    recognised without them.
+    """
 
     method: str
     schema: SchemaClass
     roles: tuple[Role, ...]
     summary: str
     kind: Literal["command", "question"]
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,15 @@ from pomona.eventlog import EventLog
 from pomona.eventstore import Cursor, environment
 from pomona.everywhere import asked_everywhere
 from pomona.failpoints import reach
-from pomona.identity import Identities
 from pomona.inbox import Apply, Inbox
 from pomona.journal import logger
 from pomona.ledger import Ledger, Reading, Settlement
 from pomona.personal import people_of
 from pomona.relay import Relay
 from pomona.rpc import RpcServer
+from pomona.signing import public_keys_of
 from pomona.terminal import LogOf, Terminal
+from pomona.trust import Trust
 
 log = logger(__name__)
 
@@ -57,7 +58,9 @@ class Spine:
         self.service = contracts.service
         self.requests = {request.method: request for request in (*contracts.requests, *shared)}
         self.application = application
-        self.identities = Identities(settings.identity_public_key.read_bytes())
+        pinned = public_keys_of(settings.identity_public_key.read_text("ascii"))
+        self.trust = Trust(pinned, reading, Terminal(settings.amqp))
+        self.identities = self.trust.identities
         self.relay = Relay(settings.amqp, settings.database, log) if log is not None else None
         self.inboxes: list[Inbox] = []
         self._log = log
@@ -66,7 +69,6 @@ class Spine:
 
     def listen(self, apply: Apply, *, window: int = 1, linger: float = 0.0) -> None:
         """Read every source that the contracts consume."""
-        token = self.settings.service_token.read_text("ascii").strip()
         for source in self._contracts.sources:
             inbox = Inbox(
                 service=self.service,
@@ -74,7 +76,7 @@ class Spine:
                 amqp_uri=self.settings.amqp,
                 ledger=Ledger(source, self._reading),
                 apply=apply,
-                log_of_source=LogOf(Terminal(self.settings.amqp, token), source),
+                log_of_source=LogOf(Terminal(self.settings.amqp), source),
                 window=window,
                 linger=linger,
             )
@@ -89,10 +91,12 @@ class Spine:
         spawn(lambda: health.serve(self.settings.http_port, checks), identifier="health")
         for inbox in self.inboxes:
             spawn(inbox.run, identifier=f"inbox.{inbox.source}")
+        spawn(self.trust.run, identifier="trust")
         if self.relay is not None:
             spawn(self.relay.run, identifier="relay")
 
     def stop(self) -> None:
+        self.trust.stop()
         for inbox in self.inboxes:
             inbox.stop()
         if self.relay is not None:

@@ -6,7 +6,7 @@ import sys
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from pomona import eventstore, ledger, personal, timelines
+from pomona import eventstore, ledger, personal, timelines, trust
 from pomona.application import Application
 from pomona.config import service_class_of, settings_of
 from pomona.eventstore import environment
@@ -23,6 +23,7 @@ def migrate(service: str, dsn: str, keys_dsn: str | None = None) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (LOCK,))
         connection.execute(ledger.SCHEMA)
+        connection.execute(trust.SCHEMA)
         if isinstance(host, Host):
             connection.execute(eventstore.SCHEMA)
             _make_event_tables(host.application_class, dsn)

@@ -41,7 +41,7 @@ class Stored:
 def call(*, stored=None, expires_at=LATER, seconds_left=10):
     office = Actor("anna", "head_office")
     spine = SimpleNamespace(
-        application=Stored(stored), identities=SimpleNamespace(actor=lambda *_: office)
+        application=Stored(stored), identities=SimpleNamespace(caller=lambda *_: office)
     )
     return Call(
         contract=SOLD,

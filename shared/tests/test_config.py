@@ -16,7 +16,6 @@ database: ${SHOP_DATABASE:postgresql://localhost/shop}
 database_password_file: ${SHOP_DATABASE_PASSWORD_FILE:}
 http_port: ${SHOP_PORT:8001}
 identity_public_key: ${SHOP_KEY:/run/key}
-service_token: ${SHOP_TOKEN:/run/token}
 max_workers: 10
 log_level: ${SHOP_LOG:info}
 """

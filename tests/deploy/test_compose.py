@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from pomona.identity import Actor, Identities
-
 Parts = dict[str, dict[str, Any]]
 
 
@@ -142,13 +140,6 @@ def test_made_secrets_are_never_in_the_repository_and_never_made_twice(
     assert {path.name: path.read_text() for path in made.iterdir()} == before
     assert (deploy / "compose/.gitignore").read_text() == "secrets/\n"
     assert made.stat().st_mode & 0o077 == 0
-
-
-def test_a_made_token_names_its_service(made: Path, services: frozenset[str]) -> None:
-    identities = Identities((made / "identity_public_key").read_bytes())
-    for name in services:
-        token = (made / f"{name}_service_token").read_text()
-        assert identities.actor(token) == Actor(id=name, role="service")
 
 
 def test_the_broker_knows_every_service_by_the_password_in_its_uri(

@@ -15,8 +15,8 @@ import psutil
 from pomona.broker import connect
 from pomona.broker_access import DEAD_LETTERS, RPC_EXCHANGE
 from pomona.contracts import Role
-from pomona.identity import Actor, issue
-from pomona_console.stack import Stack
+from pomona.identity import Actor
+from pomona_console.stack import Stack, token_for
 
 PATIENCE = 20.0
 
@@ -95,7 +95,7 @@ def token(
     stack: Stack, role: Role = "head_office", store: UUID | None = None, hours: float = 1
 ) -> str:
     actor = Actor("tester", role, store)
-    return issue(stack.layout.private_key.read_bytes(), actor, timedelta(hours=hours))
+    return token_for(stack, actor, timedelta(hours=hours))
 
 
 def metric(stack: Stack, service: str, name: str, **labels: str) -> float:

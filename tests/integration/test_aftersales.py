@@ -128,7 +128,7 @@ def _plain(value: Any) -> Any:
 def desk(
     database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Desk]:
-    names = ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN", "KEYS_DSN")
+    names = ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "KEYS_DSN")
     for name in (*names, "MASTER_KEYS", "ERASURE_JOURNAL"):
         monkeypatch.setenv(f"POMONA_{name}", "not used here")
     dsn, keys_dsn = database("aftersales"), database("aftersales_keys")

@@ -5,8 +5,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,22 +15,29 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventsourcing.persistence import OperationalError
 from marshmallow import Schema, fields
 
 from orders import projections
 from orders.application import Orders
-from pomona.application import Command
+from pomona.application import Attempt, Command
 from pomona.call import Call
-from pomona.contracts import ROLES, Request, Role
-from pomona.errors import CommandIdReused, Expired, Forbidden, ForeignStore, Refusal, Refused
+from pomona.contracts import PERSON_ROLES, ROLES, Request, Role
+from pomona.errors import (
+    CommandIdReused,
+    Expired,
+    Forbidden,
+    ForeignStore,
+    Refusal,
+    Refused,
+    Unauthenticated,
+)
 from pomona.eventstore import environment
 from pomona.everywhere import EVENTS_AFTER, POSITIONS
 from pomona.fields import Bool, Choice, Day, Id, Moment, Text, Whole
 from pomona.identity import STORE_ROLES, Actor, Identities, issue
 from pomona.migrate import migrate
+from pomona.signing import SigningKey, new_private_key
 from pomona.terminal import Terminal
 from pomona_console.layout import SERVICES
 from pomona_console.stack import Stack, terminal_for
@@ -38,16 +46,18 @@ from .raw_caller import metric, token
 
 SOON = timedelta(minutes=5)
 OWN_STORE, FOREIGN_STORE = UUID(int=1), UUID(int=2)
-KEY = Ed25519PrivateKey.generate()
-PRIVATE = KEY.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-)
-PUBLIC = KEY.public_key().public_bytes(
-    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-)
+KEY = SigningKey(datetime.now(UTC), new_private_key())
+USERS: dict[Role, str] = {
+    **dict.fromkeys(PERSON_ROLES, "pomona"),
+    "service": "service-orders",
+    "terminal": f"terminal-{UUID(int=3)}",
+    "enrolment": "enrolment",
+}
 TOKENS = {
-    role: issue(PRIVATE, Actor("p", role, OWN_STORE if role in STORE_ROLES else None), SOON)
-    for role in ROLES
+    role: issue(
+        KEY, Actor("p", role, OWN_STORE if role in STORE_ROLES else None), SOON, via="pomona"
+    )
+    for role in PERSON_ROLES
 }
 
 
@@ -79,6 +89,10 @@ def may_name_a_store(contract: Request, role: Role) -> bool:
 class Untouchable:
     """Whoever reads anything before the caller is checked, trips here."""
 
+    @contextmanager
+    def attempt(self, *, afresh: bool) -> Iterator[Attempt]:
+        yield Attempt(afresh=afresh)
+
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} was touched")
 
@@ -86,14 +100,15 @@ class Untouchable:
 def call(contract: Request, role: Role, kwargs: dict[str, Any], *, application: Any = None) -> Call:
     """Return a call as it stands before the door, without a broker around it."""
     spine: Any = SimpleNamespace(
-        identities=Identities(PUBLIC), application=application or Untouchable()
+        identities=Identities({KEY.kid: KEY.public_pem}), application=application or Untouchable()
     )
     return Call(
         contract=contract,
         schema=contract.schema(),
         spine=spine,
-        headers={"nameko.token": TOKENS[role]},
+        headers={"nameko.token": TOKENS.get(role)},
         kwargs=kwargs,
+        broker_user=USERS[role],
     )
 
 
@@ -144,8 +159,10 @@ def envelope_of(contract: Request) -> dict[str, str]:
 
 @pytest.mark.parametrize(("contract", "role"), with_roles(lambda c, role: role not in c.roles))
 def test_a_role_that_may_not_call_is_refused_before_anything_is_read(contract, role):
+    # a terminal that speaks for nobody may still become somebody by logging in
+    refused = Unauthenticated if role == "terminal" else Forbidden
     for request in ({}, {"store_id": str(FOREIGN_STORE)}, {"nonsense": 1}):
-        with pytest.raises(Forbidden):
+        with pytest.raises(refused):
             enter(contract, role, request)
 
 
@@ -225,7 +242,7 @@ def refusal(ask: Callable[[], object]) -> str:
 def test_over_the_wire_too_every_method_refuses_every_role_it_is_not_for(stack):
     heads = {}
     refused = Counter()
-    for role in ROLES:
+    for role in PERSON_ROLES:
         at = OWN_STORE if role in STORE_ROLES else None
         with terminal_for(stack, role=role, store_id=at) as terminal:
             for service in SERVICES:
@@ -238,7 +255,7 @@ def test_over_the_wire_too_every_method_refuses_every_role_it_is_not_for(stack):
                         refused[code] += 1
     assert set(refused) == {"forbidden"}
     assert refused.total() > 50
-    with terminal_for(stack, role="service") as terminal:
+    with terminal_for(stack, role="head_office") as terminal:
         assert {s: terminal.ask(s, "positions")["head"] for s in SERVICES} == heads
 
 
@@ -383,7 +400,7 @@ def end_connections(dsn: str) -> None:
 
 @pytest.fixture
 def interrupted(database, monkeypatch):
-    for name in ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN"):
+    for name in ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY"):
         monkeypatch.setenv(f"POMONA_{name}", "not used here")
     dsn = database("orders")
     migrate("orders", dsn)

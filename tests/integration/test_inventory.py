@@ -131,7 +131,7 @@ def _goods(lines: tuple[tuple[UUID, int], ...]) -> list[GoodsLine]:
 
 @pytest.fixture
 def dsn(database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> str:
-    for name in ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN"):
+    for name in ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY"):
         monkeypatch.setenv(f"POMONA_{name}", "not used here")
     made = database("inventory")
     migrate("inventory", made)

@@ -128,7 +128,7 @@ def test_up_starts_everything_once_and_down_stops_everything(run_directory):
     assert json.loads(first)["processes"] == json.loads(again)["processes"]
     assert all(service["ready"] for service in status["services"])
     assert set(status["databases"]) == {
-        *("orders", "inventory", "crm", "aftersales", "analytics"),
+        *("orders", "inventory", "crm", "aftersales", "analytics", "identity"),
         "reporting",
     }
     assert eventually(lambda: restarted(run_directory, victim))

@@ -1,0 +1,1 @@
+"""What identity decides: which terminals are ours, who works for us, and who is logged in."""
