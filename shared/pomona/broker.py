@@ -2,7 +2,7 @@
 
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,7 @@ from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
 HEARTBEAT = 10
 CONNECT_TIMEOUT = 5.0
 WAIT_TIMEOUT = 20.0
+READ_AHEAD = 64 * 1024
 CONFIRM_TIMEOUT = 20.0
 PRECONDITION_FAILED = 406
 LARGEST_MESSAGE = 2 * 1024 * 1024  # what the broker lets through
@@ -76,9 +77,28 @@ def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> amqp.Connection:
     connection.negotiate_capabilities = CAPABILITIES
     with closed_on_failure(connection):
         connection.connect()
+        transport = connection.transport
+        transport._quick_recv = _ReadAhead(transport._quick_recv)  # noqa: SLF001 - no other way in
         # py-amqp's own read and write timeouts are socket options, which eventlet does not heed
-        connection.transport.sock.settimeout(WAIT_TIMEOUT)
+        transport.sock.settimeout(WAIT_TIMEOUT)
     return connection
+
+
+class _ReadAhead:
+    """Reads what the broker has sent in one go; py-amqp asks the socket nine times a message."""
+
+    def __init__(self, receive: Callable[[int], bytes]) -> None:
+        self._receive = receive
+        self._ahead = b""
+        self._at = 0
+
+    def __call__(self, size: int) -> bytes:
+        if self._at == len(self._ahead):
+            self._ahead, self._at = self._receive(READ_AHEAD), 0
+        start = self._at
+        piece = self._ahead[start : start + size]
+        self._at = start + len(piece)
+        return piece
 
 
 @contextmanager

@@ -58,6 +58,10 @@ class Call:
         self._deadline = time.monotonic() + _seconds_left(headers)
         self.correlation_id = printable(headers.get("nameko.correlation_id"))
 
+    @property
+    def seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
     def question(self) -> Question:
         """Check the caller and the request. Raises a `Refusal`."""
         trace.enter(self.traceparent)
@@ -227,5 +231,7 @@ def _seconds_left(headers: dict[str, Any]) -> float:
 
 def printable(value: object) -> str:
     """Return what can be logged, stored and sent back of what a caller put beside a request."""
-    text = value if isinstance(value, str) else ""
-    return "".join(character for character in text[:64] if character.isprintable())
+    text = value[:64] if isinstance(value, str) else ""
+    if text.isprintable():
+        return text
+    return "".join(character for character in text if character.isprintable())

@@ -97,6 +97,17 @@ class Unavailable(Refusal):
     en = "The service is not available now. Try again later with the same command_id."
 
 
+class TookTooLong(Unavailable):
+    zh = "未能在时限内完成，结果未知。请用同一 command_id 重试。"
+    en = "This was not done within its time, or nobody knows. Try again with the same command_id."
+
+
+class TooManyRequests(Refusal):
+    code = "too_many_requests"
+    zh = "这台终端的请求过于频繁，本次没有执行。请稍候再试。"
+    en = "This terminal calls too often; the call was not carried out. Wait a moment and try again."
+
+
 class NotFound(Refusal):
     code = "not_found"
     zh = "找不到该记录。请核对编号。"

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import amqp
 
-from pomona import trace, wire
+from pomona import frames, trace, wire
 from pomona.broker import ConnectionLost, body_of, close, connect, open_channel, pump
 from pomona.broker_access import RPC_EXCHANGE
 from pomona.envelope import Envelope, unseal
@@ -244,20 +244,22 @@ class Terminal:
         token = self._token if isinstance(self._token, str) else self._token()
         if token:
             headers["nameko.token"] = token
-        message = amqp.Message(
-            wire.encode({"args": [], "kwargs": dict(request)}),
-            content_type=wire.CONTENT_TYPE,
-            content_encoding="utf-8",
-            reply_to=DIRECT_REPLY,
+        properties = frames.call_properties(
+            headers,
             correlation_id=call.id,
-            delivery_mode=1,
-            # the broker checks it: nobody can call from somebody else's machine
-            user_id=self._user,
+            reply_to=DIRECT_REPLY,
             # a call that nobody took before its deadline is not carried out later
             expiration=str(int(timeout * 1000)),
-            application_headers=headers,
+            # the broker checks it: nobody can call from somebody else's machine
+            user_id=self._user,
         )
-        channel.basic_publish(message, RPC_EXCHANGE, key, mandatory=True, timeout=timeout)
+        body = wire.encode({"args": [], "kwargs": dict(request)})
+        message = frames.publish(
+            channel.channel_id, RPC_EXCHANGE, key, properties, body, mandatory=True
+        )
+        transport = channel.connection.transport
+        with transport.having_timeout(timeout):
+            transport.write(message)
 
     def _replied(self, message: amqp.Message) -> None:
         self._heard_at = time.monotonic()

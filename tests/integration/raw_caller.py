@@ -55,6 +55,7 @@ class RawCaller:
             "content_type": "application/json",
             "reply_to": self._reply_to,
             "correlation_id": str(uuid4()),
+            "user_id": "pomona",
             "application_headers": {"nameko.token": self.token, **(headers or {})},
             **properties,
         }
