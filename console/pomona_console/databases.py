@@ -1,4 +1,4 @@
-"""One database per service, each with its own owner, and a role that may only read reports."""
+"""One database per service: a role that owns it, one that runs on it, and one for reports."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from pomona.running_role import running_role
 from pomona_console.layout import REPORTING, Layout
 from pomona_console.trouble import Trouble
 
@@ -28,21 +29,25 @@ class Databases:
         return f"{self.prefix}_{service}"
 
     def dsn(self, service: str) -> str:
-        """Return where a service finds its database, or a reader the reports."""
+        """Return the database of a service, as its owner; or the reports, as their reader."""
         if service == REPORTING:
             return self._dsn(REPORTING, self.layout.password(REPORTING), self.name("analytics"))
         name = self.name(service)
         return self._dsn(name, self.layout.password(name), name)
 
     def create(self, service: str) -> str:
-        """Make the service's role and database where they are missing; return the DSN."""
+        """Make roles and database where they are missing; return the owner's DSN."""
         name = self.name(service)
         with self._connect() as server:
+            running = running_role(name)
             _make_role(server, name, self.layout.password(name))
+            _make_role(server, running, self.layout.password(running))
             _make_database(server, name)
+            _let_in(server, running, name)
             if service == "analytics":
                 _make_role(server, REPORTING, self.layout.password(REPORTING))
-                _limit_reader(server, name)
+                _let_in(server, REPORTING, name)
+                _limit_reader(server)
         return self.dsn(service)
 
     def keys_dsn(self, service: str) -> str:
@@ -50,10 +55,13 @@ class Databases:
         return self.dsn(f"{service}_keys")
 
     def drop(self, service: str) -> None:
-        name = sql.Identifier(self.name(service))
+        name = self.name(service)
         with self._connect() as server:
-            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-            server.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
+            server.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+            for role in (running_role(name), name):
+                server.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         try:
@@ -96,11 +104,16 @@ def _make_database(server: psycopg.Connection[tuple[object, ...]], name: str) ->
     server.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
 
 
-def _limit_reader(server: psycopg.Connection[tuple[object, ...]], database: str) -> None:
-    reader = sql.Identifier(REPORTING)
+def _let_in(server: psycopg.Connection[tuple[object, ...]], role: str, database: str) -> None:
     server.execute(
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), reader)
+        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+            sql.Identifier(database), sql.Identifier(role)
+        )
     )
+
+
+def _limit_reader(server: psycopg.Connection[tuple[object, ...]]) -> None:
+    reader = sql.Identifier(REPORTING)
     for setting, value in (
         ("default_transaction_read_only", "on"),
         ("statement_timeout", _REPORT_TIMEOUT),

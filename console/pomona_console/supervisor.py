@@ -27,6 +27,7 @@ import psutil
 
 from pomona.broker_access import ACCOUNTS, OPERATOR, service_user
 from pomona.master_keys import MasterKeys
+from pomona.running_role import running_role
 from pomona_console.broker_definitions import contracts_of_all, definitions
 from pomona_console.databases import Databases
 from pomona_console.given_broker import GivenBroker
@@ -152,7 +153,7 @@ class Supervisor:
             if service in KNOW_PEOPLE:
                 self.databases.create(f"{service}_keys")
         for service in self.services:
-            self.migrations[service] = self._python("pomona.migrate", service)
+            self.migrations[service] = self._migrate(service)
         for service, migration in self.migrations.items():
             self._wait_for(service, partial(_ended, migration), _TABLES_READY_WITHIN, service)
             if migration.returncode:
@@ -161,7 +162,7 @@ class Supervisor:
     def _start_services(self) -> None:
         self._enter("services")
         for service in self.services:
-            child = Child(service, partial(self._python, "pomona.run", service))
+            child = Child(service, partial(self._serve, service))
             self.running_services.append(child)
             self._launch(child)
         for service, port in self.http_ports.items():
@@ -172,24 +173,18 @@ class Supervisor:
         child.launch()
         self._record()
 
-    def _python(self, module: str, service: str) -> subprocess.Popen[bytes]:
+    def _migrate(self, service: str) -> subprocess.Popen[bytes]:
+        return self._python("pomona.migrate", service, self._databases(service, lambda role: role))
+
+    def _serve(self, service: str) -> subprocess.Popen[bytes]:
         user = service_user(service)
         settings = {
             "POMONA_AMQP_URI": as_user(self.amqp_uri, user),
             "POMONA_AMQP_PASSWORD_FILE": str(self.layout.password_file(user)),
-            "POMONA_DATABASE_DSN": as_user(
-                self.databases.dsn(service), self.databases.name(service)
-            ),
-            "POMONA_DATABASE_PASSWORD_FILE": str(
-                self.layout.password_file(self.databases.name(service))
-            ),
             "POMONA_HTTP_PORT": str(self.http_ports[service]),
             "POMONA_IDENTITY_PUBLIC_KEY": str(self.layout.public_key),
         }
         if service in KNOW_PEOPLE:
-            keys = self.databases.name(f"{service}_keys")
-            settings["POMONA_KEYS_DSN"] = as_user(self.databases.keys_dsn(service), keys)
-            settings["POMONA_KEYS_PASSWORD_FILE"] = str(self.layout.password_file(keys))
             settings["POMONA_MASTER_KEYS"] = str(self.layout.master_keys)
             settings["POMONA_ERASURE_JOURNAL"] = str(self.layout.erasures)
         if service == "identity":
@@ -200,6 +195,25 @@ class Supervisor:
                 "POMONA_RABBITMQ_API_PASSWORD_FILE": str(self.layout.password_file(ACCOUNTS)),
                 "POMONA_VHOST": urlsplit(self.amqp_uri).path[1:],
             }
+        return self._python(
+            "pomona.run", service, settings | self._databases(service, running_role)
+        )
+
+    def _databases(self, service: str, role_of: Callable[[str], str]) -> dict[str, str]:
+        """Return where the databases of a service are, for this role of theirs."""
+        found = {"DATABASE": service}
+        if service in KNOW_PEOPLE:
+            found["KEYS"] = f"{service}_keys"
+        settings = {}
+        for kind, database in found.items():
+            role = role_of(self.databases.name(database))
+            settings[f"POMONA_{kind}_DSN"] = as_user(self.databases.dsn(database), role)
+            settings[f"POMONA_{kind}_PASSWORD_FILE"] = str(self.layout.password_file(role))
+        return settings
+
+    def _python(
+        self, module: str, service: str, settings: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
         inherited = {name: os.environ[name] for name in os.environ if name not in _OURS_ALONE}
         return spawn(
             [sys.executable, "-m", module, service],

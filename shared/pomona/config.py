@@ -10,6 +10,12 @@ from urllib.parse import quote, urlsplit
 
 import yaml
 
+_DATABASE_SETTINGS = {
+    "database",
+    "database_password_file",
+    "keys_database",
+    "keys_password_file",
+}
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([^}]*))?\}")
 
 
@@ -50,14 +56,12 @@ _EVERYBODYS = {each.name for each in fields(Settings)}
 
 def service_class_of(service: str) -> str:
     """Return `module:Class` of a service, which no environment can change."""
-    return str(yaml.safe_load(_config(service))["service"])
+    return str(_settings_in(service)["service"])
 
 
 def settings_of(service: str) -> Settings:
     """Read `<service>/config.yaml`. Raises `Misconfigured`."""
-    # first the YAML, then the values, which may hold any character
-    settings = yaml.safe_load(_config(service))
-    values = {name: _VARIABLE.sub(_value, str(setting)) for name, setting in settings.items()}
+    values = {name: _filled_in(setting) for name, setting in _settings_in(service).items()}
     return Settings(
         service=values["service"],
         amqp=_with_password(values["amqp"], values["amqp_password_file"]),
@@ -69,6 +73,19 @@ def settings_of(service: str) -> Settings:
         own={name: value for name, value in values.items() if name not in _EVERYBODYS},
         personal=_personal(values),
     )
+
+
+def databases_of(service: str) -> tuple[str, str | None]:
+    """Return what a migration needs and no more: the DSNs of the database, and of people's keys."""
+    values = {
+        name: _filled_in(setting)
+        for name, setting in _settings_in(service).items()
+        if name in _DATABASE_SETTINGS
+    }
+    database = _with_password(values["database"], values["database_password_file"])
+    if "keys_database" not in values:
+        return database, None
+    return database, _with_password(values["keys_database"], values["keys_password_file"])
 
 
 def _personal(values: dict[str, str]) -> PersonalData | None:
@@ -94,8 +111,14 @@ def _with_password(uri: str, file: str) -> str:
     return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
-def _config(service: str) -> str:
-    return files(service).joinpath("config.yaml").read_text("utf-8")
+def _settings_in(service: str) -> dict[str, str]:
+    """Return the settings before values are put into them, which may hold any character."""
+    read: dict[str, str] = yaml.safe_load(files(service).joinpath("config.yaml").read_text("utf-8"))
+    return read
+
+
+def _filled_in(setting: object) -> str:
+    return _VARIABLE.sub(_value, str(setting))
 
 
 def _value(match: re.Match[str]) -> str:

@@ -253,12 +253,14 @@ class Reader(DependencyProvider):  # type: ignore[misc]
         remember: RememberBatch,
         batch: int,
         delay: float,
+        append_only: tuple[str, ...] = (),
     ) -> None:
         self.contracts = contracts
         self.schema = schema
         self.remember = remember
         self.batch = batch
         self.delay = delay
+        self.append_only = append_only
 
     def setup(self) -> None:
         settings: Settings = self.container.config["pomona"]

@@ -8,9 +8,10 @@ from psycopg.sql import SQL, Identifier
 
 from pomona import eventstore, ledger, personal, timelines, trust
 from pomona.application import Application
-from pomona.config import service_class_of, settings_of
+from pomona.config import Misconfigured, databases_of, service_class_of
 from pomona.eventstore import environment
 from pomona.host import Host, Reader
+from pomona.running_role import let_it_run
 
 LOCK = "pomona.migrate"
 
@@ -35,9 +36,15 @@ def migrate(service: str, dsn: str, keys_dsn: str | None = None) -> None:
             timelines.watch(connection, f"{service}_events")
         with connection.transaction():
             connection.execute(host.schema)
+        let_it_run(connection, append_only=_append_only(service, host))
         if keys_dsn is not None:
             with psycopg.connect(keys_dsn, autocommit=True) as keys:
                 keys.execute(personal.SCHEMA)
+                let_it_run(keys)
+
+
+def _append_only(service: str, host: Host | Reader) -> tuple[str, ...]:
+    return (f"{service}_events", "commands") if isinstance(host, Host) else host.append_only
 
 
 def _make_event_tables(application: type[Application], dsn: str) -> None:
@@ -49,8 +56,11 @@ def main() -> int:
         sys.stderr.write("usage: python -m pomona.migrate SERVICE, for example: orders\n")
         return 2
     service = sys.argv[1]
-    settings = settings_of(service)
-    migrate(service, settings.database, settings.personal.keys if settings.personal else None)
+    try:
+        migrate(service, *databases_of(service))
+    except Misconfigured as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        return 2
     return 0
 
 

@@ -16,6 +16,7 @@ class AnalyticsService:
         schema=views.SCHEMA,
         batch=500,
         delay=0.1,
+        append_only=("archive",),
     )
 
     @question
