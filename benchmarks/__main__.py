@@ -12,16 +12,29 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.append import p1, p2
 from benchmarks.arena import Arena
+from benchmarks.calling import p9
 from benchmarks.catch_up import p5
 from benchmarks.hot import p3
 from benchmarks.loading import p11
+from benchmarks.relaying import p8
 from benchmarks.report import Outcome, write
 from benchmarks.rounds import Tell, Void
 from benchmarks.scale import FULL, QUICK, SMOKE, Scale
+from benchmarks.selling import p7, p10
 from pomona_console.stack import Stack, temporary_stack
 
 OUT = Path(__file__).parent / "out"
-CELLS: dict[str, Callable[[Arena], Outcome]] = {"P1": p1, "P2": p2, "P3": p3, "P5": p5, "P11": p11}
+CELLS: dict[str, Callable[[Arena], Outcome]] = {
+    "P1": p1,
+    "P2": p2,
+    "P3": p3,
+    "P5": p5,
+    "P7": p7,
+    "P8": p8,
+    "P9": p9,
+    "P10": p10,
+    "P11": p11,
+}
 
 
 def run(names: Sequence[str], stack: Stack, scale: Scale, tell: Tell) -> dict[str, Outcome]:

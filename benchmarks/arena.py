@@ -32,6 +32,7 @@ SETTINGS = (
 STOPPED_WITHIN = 20
 
 Place = Mapping[str, Any]
+Under = Literal["threads", "eventlet"]
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ class Arena:
 
     @contextmanager
     def contender(
-        self, function: str, place: Place, *, under: Literal["threads", "eventlet"] = "threads"
+        self, function: str, place: Place, *, under: Under = "threads"
     ) -> Iterator[Callable[..., Figures]]:
         """Start a contender in its own process; what is given takes one turn with it."""
-        command = [sys.executable, "-m", "benchmarks.contender", function, under, json.dumps(place)]
+        command = contender_command(function, place, under)
         with tempfile.TemporaryFile() as said, started(command, said) as process:
 
             def heard() -> str:
@@ -97,11 +98,21 @@ class Arena:
             yield take_turn
 
 
+def contender_command(function: str, place: Place, under: Under) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.contender", function, under, json.dumps(place)]
+
+
 @contextmanager
-def started(command: Sequence[str], log: Any) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    command: Sequence[str],
+    log: Any,
+    *,
+    env: Mapping[str, str] | None = None,
+    says: int = subprocess.PIPE,
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a process of the suite for as long as the block lasts."""
     process = subprocess.Popen(  # noqa: S603 - the command is ours
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=HOME
+        command, stdin=subprocess.PIPE, stdout=says, stderr=log, cwd=HOME, env=env
     )
     try:
         yield process

@@ -1,7 +1,7 @@
 """What the cells append to: one small aggregate, kept by Pomona and kept by the library."""
 
 import hashlib
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import eventsourcing.application
@@ -12,7 +12,10 @@ from psycopg.conninfo import conninfo_to_dict
 import pomona.application
 from pomona import eventstore, ledger
 from pomona.application import Command, now
+from pomona.contracts import Contracts, Published
+from pomona.eventlog import EventLog
 from pomona.eventstore import environment
+from pomona.fields import Count, EventSchema, Fen, Id
 from pomona.identity import Actor
 
 CASHIER = Actor(id="p-1", role="head_office")
@@ -95,3 +98,33 @@ def open_book(dsn: str) -> Book:
 def open_library(dsn: str) -> eventsourcing.application.Application[UUID]:
     """Return the library's own application with its own recorder and defaults."""
     return eventsourcing.application.Application(library_environment(dsn))
+
+
+class EnteredV1(EventSchema):
+    page_id = Id(required=True)
+    product_id = Id(required=True)
+    quantity = Count(required=True)
+    total_fen = Fen(required=True)
+
+
+def entered(happened: Page.Entered) -> dict[str, Any]:
+    return {
+        "page_id": happened.originator_id,
+        "product_id": happened.product_id,
+        "quantity": happened.quantity,
+        "total_fen": happened.total_fen,
+    }
+
+
+CONTRACTS = Contracts(
+    service="book",
+    published=(
+        Published("page_entered", 1, Page.Entered, EnteredV1, "page_id", "Entered.", entered),
+    ),
+    consumed=(),
+    requests=(),
+)
+
+
+def log_of(book: Book) -> EventLog:
+    return EventLog(CONTRACTS, "book_events", book.mapper)

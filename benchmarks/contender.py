@@ -10,10 +10,8 @@ import sys
 
 if sys.argv[2] == "eventlet":
     import os
-    import warnings
 
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
-    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 
     import eventlet
 

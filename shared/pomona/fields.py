@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +68,14 @@ class EventSchema(Schema):
         unknown = RAISE
 
 
+@lru_cache(maxsize=10_000)  # stores, tills and products come again and again
+def _uuid(text: str) -> UUID:
+    uuid = UUID(text)
+    if str(uuid) != text.lower():  # as with braces, urn: or full-width digits
+        raise ValueError(text)
+    return uuid
+
+
 class Id(fields.Field[UUID]):
     """A UUID in its canonical form of 36 characters."""
 
@@ -79,12 +88,9 @@ class Id(fields.Field[UUID]):
         if not isinstance(value, str) or len(value) != 36:  # noqa: PLR2004 - canonical length
             raise self.make_error("invalid")
         try:
-            uuid = UUID(value)
+            return _uuid(value)
         except ValueError:
             raise self.make_error("invalid") from None
-        if str(uuid) != value.lower():  # as with braces, urn: or full-width digits
-            raise self.make_error("invalid")
-        return uuid
 
     def _serialize(
         self, value: UUID | str | None, attr: str | None, obj: Any, **kwargs: Any
@@ -219,7 +225,9 @@ class Text(fields.Field[str]):
         if len(text.strip()) < self.min or len(text) > self.max:
             raise self.make_error("length", min=self.min, max=self.max)
         # Cc control, Cf format (bidi overrides, zero width), Cs surrogate, Co private, Cn unknown
-        if any(unicodedata.category(character)[0] == "C" for character in text):
+        if not text.isprintable() and any(
+            unicodedata.category(character)[0] == "C" for character in text
+        ):
             raise self.make_error("characters")
         return text
 

@@ -13,7 +13,7 @@ from pomona.envelope import Envelope
 
 __all__ = ["aftersales", "crm", "inventory", "orders", "project", "remember"]
 
-READERS = {consumed.type: (consumed.schema(), consumed.fact) for consumed in contracts.CONSUMED}
+READERS = {consumed.type: consumed for consumed in contracts.CONSUMED}
 
 
 def remember(batch: Sequence[Envelope], cursor: Cursor[Any]) -> None:
@@ -36,11 +36,11 @@ def project(batch: Iterable[Envelope], cursor: Cursor[Any]) -> None:
         harvest.position = event.position
         kind, latest = (event.source, event.type), (event.position, event.time)
         harvest.put(tables.ARCHIVED, kind, latest, (1,))
-        if event.type not in READERS:
+        consumed = READERS.get(event.type)
+        if consumed is None:
             continue
-        schema, fact = READERS[event.type]
         try:
-            happened = fact(**schema.load(event.data))
+            happened = consumed.read(event.data)
         except ValidationError:
             # It stays in the archive, is counted, and is read again by the next rebuild.
             place = (event.source, event.position)

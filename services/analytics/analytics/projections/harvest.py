@@ -1,10 +1,12 @@
 """What a batch of events adds to the tables, gathered in memory before anything is written."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import singledispatch
 from operator import add
 from typing import Any
 
+import orjson
 from psycopg import Cursor
 
 from analytics.tables import Table
@@ -33,8 +35,18 @@ class Harvest:
     def write(self, cursor: Cursor[Any]) -> None:
         for table, rows in self.rows.items():
             whole = ((*key, *facts, *sums) for key, (facts, sums) in rows.items())
-            columns = [list(column) for column in zip(*whole, strict=True)]
+            columns = [array(column) for column in zip(*whole, strict=True)]
             cursor.execute(table.upsert, columns)
+
+
+def array(values: Sequence[Any]) -> str | Sequence[Any]:
+    """Write values as PostgreSQL writes an array, which psycopg would do element by element.
+
+    The two notations differ from JSON's in the brackets, and in what a backslash means: where
+    there is one, the values are left to psycopg.
+    """
+    written = orjson.dumps(values)
+    return list(values) if b"\\" in written else f"{{{written[1:-1].decode()}}}"
 
 
 @singledispatch

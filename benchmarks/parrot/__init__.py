@@ -1,0 +1,1 @@
+"""A service that says again what it is told: the chassis and nothing else."""
