@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 
 from pomona import errors, metrics, trace
 from pomona.append import DatabaseLost
 from pomona.application import Application, Command, Question, now
-from pomona.contracts import Request
+from pomona.contracts import Request, SchemaClass, loader_of
 from pomona.failpoints import reach
 from pomona.fields import Id, Moment, RequestSchema
 from pomona.identity import STORE_ROLES, Actor
@@ -37,7 +37,6 @@ class Call:
         self,
         *,
         contract: Request,
-        schema: Schema,
         spine: "Spine",
         headers: dict[str, Any],
         kwargs: dict[str, Any],
@@ -45,7 +44,6 @@ class Call:
     ) -> None:
         self.contract = contract
         self.at: datetime = now()
-        self._schema = schema
         self.spine = spine
         self._kwargs = kwargs
         self._headers = headers
@@ -67,7 +65,7 @@ class Call:
         trace.enter(self.traceparent)
         self._must_be_awaited()
         actor = self._actor()
-        request = self._load(self._schema, self._kwargs)
+        request = self._load(self.contract.schema, self._kwargs)
         return Question(
             request=request,
             actor=actor,
@@ -131,8 +129,8 @@ class Call:
         own: dict[str, Any] = {
             key: kwargs.pop(key) for key in ("command_id", "expires_at") if key in kwargs
         }
-        head = self._load(CommandSchema(), own)
-        request = self._load(self._schema, kwargs)
+        head = self._load(CommandSchema, own)
+        request = self._load(self.contract.schema, kwargs)
         store_id = self._store(actor, request)
         # no hash may keep what is found by trying all there is, such as the digits of a PIN
         asked = {name: kwargs[name] for name in kwargs if name not in self.contract.secrets}
@@ -174,9 +172,9 @@ class Call:
             raise errors.Forbidden
         return actor
 
-    def _load(self, schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
+    def _load(self, schema: SchemaClass, values: dict[str, Any]) -> dict[str, Any]:
         try:
-            loaded: dict[str, Any] = schema.load(values)
+            loaded: dict[str, Any] = loader_of(schema)(values)
         except ValidationError as error:
             field, problem = first_problem(error.messages)
             metrics.invalid_messages.labels("schema").inc()

@@ -87,7 +87,6 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         self._rates = Rates()
 
     def start(self) -> None:
-        self._schemas = {name: request.schema() for name, request in self.spine.requests.items()}
         doors = {provider.method_name for provider in self._providers}
         for method in doors ^ set(self.spine.requests):
             raise TypeError(f"{self.spine.service}.{method} has no contract, or no method")
@@ -214,7 +213,6 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         else:
             call = Call(
                 contract=contract,
-                schema=self._schemas[method],
                 spine=self.spine,
                 headers=taken.headers,
                 kwargs=body["kwargs"],

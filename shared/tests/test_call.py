@@ -45,7 +45,6 @@ def call(*, stored=None, expires_at=LATER, seconds_left=10):
     )
     return Call(
         contract=SOLD,
-        schema=RequestSchema(),
         spine=spine,
         headers={"nameko.deadline": f"{time.time() + seconds_left}"},
         kwargs={"command_id": str(uuid4()), "expires_at": expires_at},

@@ -104,7 +104,6 @@ def call(contract: Request, role: Role, kwargs: dict[str, Any], *, application: 
     )
     return Call(
         contract=contract,
-        schema=contract.schema(),
         spine=spine,
         headers={"nameko.token": TOKENS.get(role)},
         kwargs=kwargs,
