@@ -10,7 +10,7 @@ from eventsourcing.domain import Aggregate, event
 from psycopg.conninfo import conninfo_to_dict
 
 import pomona.application
-from pomona import eventstore, ledger
+from pomona import eventstore, ledger, timelines
 from pomona.application import Command, now
 from pomona.contracts import Contracts, Published
 from pomona.eventlog import EventLog
@@ -76,6 +76,7 @@ def make_tables(dsn: str) -> None:
         connection.execute(eventstore.SCHEMA)
         connection.execute(ledger.SCHEMA)
         connection.execute("ALTER TABLE book_events ADD COLUMN IF NOT EXISTS cause jsonb")
+        timelines.watch(connection, "book_events")
 
 
 def library_environment(dsn: str) -> dict[str, str]:

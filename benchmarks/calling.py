@@ -8,30 +8,30 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import amqp
-import psycopg
 from nameko.standalone.rpc import ClusterRpcProxy
 
 from benchmarks.arena import Arena, started
 from benchmarks.raw_echo import QUEUE
 from benchmarks.report import Goal, Outcome
 from benchmarks.rounds import Figures, Void, percentiles, require
-from pomona import ledger, wire
+from pomona import wire
 from pomona.broker import connect, open_channel
 from pomona.errors import Unavailable
-from pomona.identity import Actor, issue
+from pomona.identity import Actor
+from pomona.migrate import migrate
 from pomona.terminal import Terminal
-from pomona_console.stack import Stack
+from pomona_console.stack import Stack, token_for
 
 WORDS = "a kilogram of Fuji apples"
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
 PATIENCE = 30.0
 WORKERS = 50
+HEAD_OFFICE = Actor(id="p-1", role="head_office")
 
 Send = Callable[[], Any]
 Answer = Callable[[Any], object]
@@ -151,30 +151,22 @@ def process(module: str, *arguments: str, env: Mapping[str, str] | None = None) 
 @contextmanager
 def parrot(stack: Stack, dsn: str) -> Iterator[None]:
     """Run the parrot on the chassis, as any service is run."""
-    with psycopg.connect(dsn) as connection:
-        connection.execute(ledger.SCHEMA.encode())
-    with tempfile.NamedTemporaryFile("w") as token:
-        settings = {
-            "POMONA_AMQP_URI": stack.amqp_uri,
-            "POMONA_DATABASE_DSN": dsn,
-            "POMONA_HTTP_PORT": str(free_port()),
-            "POMONA_IDENTITY_PUBLIC_KEY": str(stack.layout.public_key),
-            "POMONA_SERVICE_TOKEN": token.name,
-            "POMONA_MAX_WORKERS": str(WORKERS),
-        }
-        with process("pomona.run", "benchmarks.parrot", env={**os.environ, **settings}):
-            yield
+    settings = {
+        "POMONA_AMQP_URI": stack.amqp_uri,
+        "POMONA_DATABASE_DSN": dsn,
+        "POMONA_HTTP_PORT": str(free_port()),
+        "POMONA_IDENTITY_PUBLIC_KEY": str(stack.layout.public_key),
+        "POMONA_MAX_WORKERS": str(WORKERS),
+    }
+    migrate("benchmarks.parrot", dsn)
+    with process("pomona.run", "benchmarks.parrot", env={**os.environ, **settings}):
+        yield
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
-
-
-def head_office(stack: Stack) -> str:
-    actor = Actor(id="p-1", role="head_office")
-    return issue(stack.layout.private_key.read_bytes(), actor, timedelta(hours=1))
 
 
 def p9(arena: Arena) -> Outcome:
@@ -185,7 +177,7 @@ def p9(arena: Arena) -> Outcome:
         opened.enter_context(process("benchmarks.raw_echo", uri))
         opened.enter_context(process("benchmarks.stock_service", uri, ""))
         opened.enter_context(parrot(arena.stack, opened.enter_context(arena.database())))
-        place = {"amqp_uri": uri, "token": head_office(arena.stack)}
+        place = {"amqp_uri": uri, "token": token_for(arena.stack, HEAD_OFFICE)}
         turns = {
             name: opened.enter_context(arena.contender(f"benchmarks.calling:{name}", place))
             for name in ("pomona", "raw", "stock")

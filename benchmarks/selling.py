@@ -3,31 +3,30 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
 from typing import Any, Self
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 from nameko.standalone.rpc import ClusterRpcProxy
 
 from benchmarks.arena import Arena, Place
-from benchmarks.calling import head_office, in_flight, parrot, patiently, process
+from benchmarks.calling import HEAD_OFFICE, in_flight, parrot, patiently, process
 from benchmarks.report import Goal, Outcome
 from benchmarks.rounds import Figures, Played, percentiles, require
 from benchmarks.trade import PRODUCT_IDS, Zipf, basket, price_of
 from pomona.errors import Refused, Unavailable
-from pomona.identity import Actor, issue
+from pomona.identity import Actor
 from pomona.terminal import Terminal
 from pomona.values import line_total
-from pomona_console.stack import Stack, temporary_stack
+from pomona_console.stack import Stack, temporary_stack, token_for
 
 STORES = Zipf.of("till's store", 5)
 SERVICES = ("orders", "analytics")
@@ -42,25 +41,35 @@ PATIENCE = 60.0
 class Till:
     """A till with an open shift, and the token of who stands there."""
 
-    store_id: UUID
-    terminal_id: UUID
-    shift_id: UUID
+    store_id: str
+    terminal_id: str
+    shift_id: str
     token: str
+
+
+def tills_of(stack: Stack, count: int) -> list[Till]:
+    """Return tills of a few stores, some of which have more of them, each with its cashier."""
+    random_ = random.Random(10)  # noqa: S311 - trade, not secrets
+    tills = []
+    for _ in range(count):
+        store_id, terminal_id = STORES.draw(random_), uuid4()
+        cashier = Actor(id="p-2", role="cashier", store_id=store_id, terminal_id=terminal_id)
+        tills.append(Till(str(store_id), str(terminal_id), str(uuid4()), token_for(stack, cashier)))
+    return tills
 
 
 class Chain:
     """A chain with its tills open, and the orders that were acknowledged."""
 
-    def __init__(self, amqp_uri: str, private_key: bytes, tills: int) -> None:
+    def __init__(self, amqp_uri: str, office: str, tills: Sequence[Till]) -> None:
         self.amqp_uri = amqp_uri
+        self.tills = tills
         self.acked: list[tuple[str, int]] = []
-        self._key = private_key
+        self._office = office
         self._random = random.Random(10)  # noqa: S311 - trade, not secrets
-        self.tills = [self._till(STORES.draw(self._random)) for _ in range(tills)]
 
     def open(self) -> None:
         """Open stores, register tills, list products, set prices and open shifts."""
-        office = issue(self._key, Actor(id="p-1", role="head_office"), timedelta(hours=1))
         products = [
             {
                 "product_id": str(each),
@@ -74,20 +83,20 @@ class Chain:
         prices = [
             {"product_id": str(each), "price_fen": price_of(each)} for each in PRODUCT_IDS.ids
         ]
-        with Terminal(self.amqp_uri, office) as terminal:
+        with Terminal(self.amqp_uri, self._office) as terminal:
             tell = partial(terminal.command, "orders", patience=PATIENCE)
             tell("list_products", {"products": products})
-            for number, store_id in enumerate({till.store_id for till in self.tills}):
-                code, store = f"S{number}", str(store_id)
+            for number, store in enumerate({till.store_id for till in self.tills}):
+                code = f"S{number}"
                 place = {"zone": "Asia/Shanghai", "cut_off": "04:00", "name": code, "code": code}
                 tell("open_store", {"store_id": store, **place})
                 tell("set_prices", {"store_id": store, "prices": prices})
             for number, till in enumerate(self.tills):
-                ids = {"terminal_id": str(till.terminal_id), "store_id": str(till.store_id)}
+                ids = {"terminal_id": till.terminal_id, "store_id": till.store_id}
                 tell("register_terminal", {**ids, "code": f"T{number}"})
         for till in self.tills:
             with Terminal(self.amqp_uri, till.token) as terminal:
-                shift = {"shift_id": str(till.shift_id), "terminal_time": now(), "float_fen": 0}
+                shift = {"shift_id": till.shift_id, "terminal_time": now(), "float_fen": 0}
                 terminal.command("orders", "open_shift", shift, patience=PATIENCE)
 
     def order(self, till: Till) -> dict[str, Any]:
@@ -99,17 +108,11 @@ class Chain:
         total = sum(line_total(line["price_fen"], line["quantity"], "g") for line in lines)
         return {
             "order_id": str(uuid4()),
-            "shift_id": str(till.shift_id),
+            "shift_id": till.shift_id,
             "terminal_time": now(),
             "lines": lines,
             "tenders": [{"kind": "card", "amount_fen": total}],
         }
-
-    def _till(self, store_id: UUID) -> Till:
-        terminal_id = uuid4()
-        cashier = Actor(id="p-2", role="cashier", store_id=store_id, terminal_id=terminal_id)
-        token = issue(self._key, cashier, timedelta(hours=1))
-        return Till(store_id, terminal_id, uuid4(), token)
 
 
 def now() -> str:
@@ -124,7 +127,8 @@ def as_command(request: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def pomona(place: Mapping[str, Any]) -> Iterator[Callable[..., Figures]]:
     """Sell from the tills, either as fast as answers come or as customers come."""
-    chain = Chain(place["amqp_uri"], Path(place["private_key"]).read_bytes(), place["tills"])
+    tills = [Till(**till) for till in place["tills"]]
+    chain = Chain(place["amqp_uri"], place["office"], tills)
     chain.open()
 
     def turn(how: str, **work: Any) -> Figures:
@@ -314,8 +318,8 @@ def shops(arena: Arena) -> Iterator[tuple[Stack, Callable[..., Figures]]]:
             "benchmarks.selling:pomona",
             {
                 "amqp_uri": stack.amqp_uri,
-                "private_key": str(stack.layout.private_key),
-                "tills": arena.scale.tills,
+                "office": token_for(stack, HEAD_OFFICE),
+                "tills": [asdict(till) for till in tills_of(stack, arena.scale.tills)],
             },
         ) as sell,
     ):
@@ -373,7 +377,7 @@ def p10(arena: Arena) -> Outcome:
             "stock": ("benchmarks.selling:stock", {"amqp_uri": stack.amqp_uri, "dsn": dsns[0]}),
             "calls": (
                 "benchmarks.calling:pomona",
-                {"amqp_uri": stack.amqp_uri, "token": head_office(stack)},
+                {"amqp_uri": stack.amqp_uri, "token": token_for(stack, HEAD_OFFICE)},
             ),
             "append": ("benchmarks.append:pomona", {"dsn": dsns[2], "callers": CALLERS}),
         }
