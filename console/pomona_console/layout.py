@@ -31,6 +31,11 @@ class Layout:
         return self.directory / "ports.json"
 
     @property
+    def restored(self) -> Path:
+        """Stands while what the broker holds may be from a time that was undone."""
+        return self.directory / "restored"
+
+    @property
     def lock(self) -> Path:
         return self.directory / "lock"
 

@@ -21,6 +21,9 @@ _COMMANDS = {
     "rebuild": "rebuild",
     "personal": "personal",
     "broker": "broker",
+    "backup": "backup",
+    "backups": "backup",
+    "restore": "backup",
 }
 _INTERRUPTED = 130
 

@@ -19,6 +19,12 @@ from pomona_console.processes import spawn
 from pomona_console.trouble import Trouble
 
 ADMINISTRATOR = "pomona"
+LOSES_AT_MOST_SECONDS = 300
+# Tried again until it succeeds: a segment that is there already, whole, counts as done.
+_ARCHIVE = (
+    'test ! -d "{wal}" || cmp -s "%p" "{wal}/%f" || {{ test ! -e "{wal}/%f"'
+    ' && cp "%p" "{wal}/%f.part" && sync "{wal}/%f.part" && mv "{wal}/%f.part" "{wal}/%f"; }}'
+)
 _BINARY_FOLDERS = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
     "/usr/pgsql-*/bin",  # packages of postgresql.org for Fedora
@@ -74,6 +80,11 @@ class Postgres:
         return self.home / "data"
 
     @property
+    def wal(self) -> Path:
+        """Where full segments of the log are kept, once there is a backup to replay them on."""
+        return self.home / "wal"
+
+    @property
     def dsn(self) -> str:
         return f"postgresql://{ADMINISTRATOR}:{self.password}@127.0.0.1:{self.port}/postgres"
 
@@ -101,7 +112,7 @@ class Postgres:
                 "--data-checksums",
             ],
             cwd=self.home,
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             check=False,
             user=self.user,
@@ -124,6 +135,9 @@ class Postgres:
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "archive_mode": "on",
+            "archive_timeout": str(LOSES_AT_MOST_SECONDS),
+            "archive_command": _ARCHIVE.format(wal=self.wal),
         }
         return spawn(
             [
@@ -132,7 +146,7 @@ class Postgres:
                 f"-p{self.port}",
                 *(f"-c{name}={value}" for name, value in settings.items()),
             ],
-            environment=self._environment(),
+            environment=self.environment(),
             log=self.log,
             user=self.user,
             directory=self.home,
@@ -173,7 +187,8 @@ class Postgres:
             )
         shutil.chown(self.home, self.user, self.user)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return what a program of PostgreSQL's needs to know; nothing of ours."""
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": str(self.home)}
 
 

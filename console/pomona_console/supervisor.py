@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psutil
 
@@ -29,6 +29,7 @@ from pomona.broker_access import ACCOUNTS, OPERATOR, service_user
 from pomona.master_keys import MasterKeys
 from pomona.running_role import running_role
 from pomona_console.broker_definitions import contracts_of_all, definitions
+from pomona_console.broker_management import Management
 from pomona_console.databases import Databases
 from pomona_console.given_broker import GivenBroker
 from pomona_console.layout import KNOW_PEOPLE, REPORTING, Layout, read_json, write_private
@@ -161,12 +162,24 @@ class Supervisor:
 
     def _start_services(self) -> None:
         self._enter("services")
+        if self.layout.restored.exists():
+            self._empty_the_queues()
+            self.layout.restored.unlink()
         for service in self.services:
             child = Child(service, partial(self._serve, service))
             self.running_services.append(child)
             self._launch(child)
         for service, port in self.http_ports.items():
             self._wait_for(service, partial(is_ready, port), _SERVICES_READY_WITHIN, service)
+
+    def _empty_the_queues(self) -> None:
+        """Drop what was published in a time that was undone; the rest comes again from the logs."""
+        vhost = unquote(urlsplit(self.amqp_uri).path[1:]) or "/"
+        management = Management(self.rabbitmq_api)
+        for contracts in contracts_of_all(self.services):
+            queues = [f"{contracts.service}.from.{source}" for source in contracts.sources]
+            for queue in (f"rpc-{contracts.service}", *queues):
+                management.forget("queues", vhost, queue, "contents")
 
     def _launch(self, child: Child) -> None:
         self.children[child.name] = child
