@@ -21,6 +21,10 @@ _COMMANDS = {
     "rebuild": "rebuild",
     "personal": "personal",
     "broker": "broker",
+    "parked": "parked",
+    "relay": "relay",
+    "replay-from-log": "replay_from_log",
+    "realign": "replay_from_log",
     "backup": "backup",
     "backups": "backup",
     "restore": "backup",
@@ -39,7 +43,7 @@ class _Console(click.Group):
         if module is None:
             return None
         command: click.Command = getattr(
-            importlib.import_module(f"pomona_console.{module}"), cmd_name
+            importlib.import_module(f"pomona_console.{module}"), cmd_name.replace("-", "_")
         )
         return _laid_out(command)
 
@@ -47,6 +51,8 @@ class _Console(click.Group):
 def _laid_out(command: click.Command) -> click.Command:
     """Let click see the marks that keep examples unwrapped; a raw docstring only spells them."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _laid_out(inner)
     return command
 
 

@@ -6,7 +6,7 @@ import sys
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from pomona import eventstore, ledger, personal, timelines, trust
+from pomona import eventstore, ledger, operations, personal, timelines, trust
 from pomona.application import Application
 from pomona.config import Misconfigured, databases_of, service_class_of
 from pomona.eventstore import environment
@@ -25,6 +25,7 @@ def migrate(service: str, dsn: str, keys_dsn: str | None = None) -> None:
         connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (LOCK,))
         connection.execute(ledger.SCHEMA)
         connection.execute(trust.SCHEMA)
+        connection.execute(operations.SCHEMA)
         if isinstance(host, Host):
             connection.execute(eventstore.SCHEMA)
             _make_event_tables(host.application_class, dsn)

@@ -12,7 +12,7 @@ import psycopg
 from eventsourcing.domain import Aggregate, event
 from psycopg.rows import dict_row
 
-from pomona import eventstore, ledger, timelines
+from pomona import eventstore, ledger, operations, timelines
 from pomona.application import Application
 from pomona.broker import connect, declare_event_exchange
 from pomona.contracts import Contracts, Published
@@ -107,6 +107,7 @@ def make_tables(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute(eventstore.SCHEMA)
         connection.execute(ledger.SCHEMA)
+        connection.execute(operations.SCHEMA)
         connection.execute("ALTER TABLE shop_events ADD COLUMN cause jsonb")
         timelines.watch(connection, "shop_events")
         connection.execute(
