@@ -37,15 +37,17 @@ def _nothing() -> None:
 class Entry:
     """What one caller wants committed, as a whole or not at all.
 
-    `causes` holds one cause, as JSON, per event. `seen` gives the version of each aggregate that
-    was looked at and not changed: nobody may have changed it meanwhile. `within` writes whatever
-    else belongs into the transaction; `committed` is called right after it.
+    `causes` holds one cause per event; `command` is the row of the command that is carried out.
+    `seen` gives the version of each aggregate that was looked at and not changed: nobody may have
+    changed it meanwhile. `within` writes whatever else belongs into the transaction; `committed`
+    is called right after it.
     """
 
     events: Sequence[StoredEvent]
-    causes: Sequence[bytes]
-    seen: Mapping[UUID, int]
-    within: Callable[[Cursor], None]
+    causes: Sequence[Mapping[str, Any]]
+    command: Mapping[str, Any] | None = None
+    seen: Mapping[UUID, int] = field(default_factory=dict)
+    within: Callable[[Cursor], None] | None = None
     committed: Callable[[], None] = _nothing
 
     @property

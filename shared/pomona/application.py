@@ -12,13 +12,12 @@ from uuid import UUID
 
 import eventsourcing.application
 import orjson
-from eventsourcing.application import ProcessingEvent, project_aggregate
+from eventsourcing.application import project_aggregate
 from eventsourcing.domain import Aggregate, AggregateEvent, Snapshot
 from eventsourcing.persistence import JSONTranscoder, StoredEvent
 from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import register_topic
 from psycopg.sql import SQL, Identifier
-from psycopg.types.json import Jsonb
 
 from pomona import metrics
 from pomona.append import Cursor, Entry
@@ -38,8 +37,12 @@ class Cause(Protocol):
     def stamp(self) -> dict[str, Any]:
         """Return what is stored beside each event: who, and following from what."""
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        """Write the row that makes the effect happen once, in the transaction of the effect."""
+    def row(self, answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the row of `commands` that makes the effect happen once, if it is a command."""
+
+    @property
+    def within(self) -> Callable[[Cursor], None] | None:
+        """What else belongs into the transaction of the effect."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,19 @@ class Command:
             "traceparent": self.traceparent,
         }
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        cursor.execute(
-            "INSERT INTO commands (command_id, method, caller, request_hash, answer, recorded_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (self.id, self.method, self.caller, self.request_hash, Jsonb(answer), self.at),
-        )
+    def row(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            "command_id": self.id,
+            "method": self.method,
+            "caller": self.caller,
+            "request_hash": self.request_hash.hex(),
+            "answer": answer,
+            "recorded_at": self.at,
+        }
+
+    @property
+    def within(self) -> None:
+        return None
 
 
 def request_hash(
@@ -117,7 +127,7 @@ class Application(eventsourcing.application.Application[UUID]):
         self,
         env: Mapping[str, str] | None = None,
         *,
-        remember: Callable[[Any, Cursor], None] = lambda _happening, _cursor: None,
+        remember: Callable[[Any, Cursor], None] | None = None,
         committed: Callable[[], None] = lambda: None,
         people: People | None = None,
     ) -> None:
@@ -189,11 +199,13 @@ class Application(eventsourcing.application.Application[UUID]):
         settled before; then nothing is stored.
         """
         answer = dict(answer or {})
-        step = Step(cause.stamp(), aggregates, lambda cursor: cause.settle(cursor, answer))
-        self.commit_steps([step])
+        step = Step(cause.stamp(), aggregates, cause.within)
+        self.commit_steps([step], cause.row(answer))
         return answer
 
-    def commit_steps(self, steps: Sequence["Step"]) -> None:
+    def commit_steps(
+        self, steps: Sequence["Step"], command: Mapping[str, Any] | None = None
+    ) -> None:
         """Store several decisions in one transaction, each event with its own cause."""
         attempt = self._attempt.get() or Attempt(afresh=True)
         changed = {each.id: each for step in steps for each in step.aggregates}
@@ -210,8 +222,9 @@ class Application(eventsourcing.application.Application[UUID]):
         entry = Entry(
             events=stored,
             causes=[cause for step in steps for cause in step.causes],
+            command=command,
             seen={each: version for each, version in attempt.seen.items() if each not in written},
-            within=lambda cursor: self._write(steps, snapshots, cursor),
+            within=self._within(steps, snapshots),
             committed=committed,
         )
         try:
@@ -223,15 +236,24 @@ class Application(eventsourcing.application.Application[UUID]):
                 self._memory.forget(aggregate_id, version)
             raise
 
-    def _write(
-        self, steps: Sequence["Step"], snapshots: Sequence[StoredEvent], cursor: Cursor
-    ) -> None:
-        for step in steps:
-            step.within(cursor)
-            for event in step.events:
-                self._remember(event, cursor)
-        for snapshot in snapshots:
-            self._replace_snapshot(snapshot, cursor)
+    def _within(
+        self, steps: Sequence["Step"], snapshots: Sequence[StoredEvent]
+    ) -> Callable[[Cursor], None] | None:
+        """Return what writes all that goes with the events, or None where there is nothing."""
+        remember = self._remember
+
+        def write(cursor: Cursor) -> None:
+            for step in steps:
+                if step.within is not None:
+                    step.within(cursor)
+                if remember is not None:
+                    for event in step.events:
+                        remember(event, cursor)
+            for snapshot in snapshots:
+                self._replace_snapshot(snapshot, cursor)
+
+        steps_write = any(step.within or (remember and step.events) for step in steps)
+        return write if snapshots or steps_write else None
 
     def _load(self, cls: type[Aggregate], aggregate_id: UUID, *, afresh: bool) -> Any:
         """Return an aggregate from memory, and from the store what is newer or not known."""
@@ -346,14 +368,12 @@ class Step:
         self,
         stamp: Mapping[str, Any],
         aggregates: Iterable[Aggregate],
-        within: Callable[[Cursor], None],
+        within: Callable[[Cursor], None] | None,
     ) -> None:
         self.aggregates = tuple(aggregates)
         self.within = within
-        collected: ProcessingEvent[UUID] = ProcessingEvent()
-        collected.collect_events(*self.aggregates)
-        self.events = collected.events
-        self.causes = [orjson.dumps(stamp)] * len(self.events)
+        self.events = [each for aggregate in self.aggregates for each in aggregate.collect_events()]
+        self.causes = [stamp] * len(self.events)
 
 
 def now() -> datetime:

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import eventsourcing.postgres
+import orjson
 import psycopg
 from eventsourcing.persistence import IntegrityError, StoredEvent, Transcoding
 from psycopg.conninfo import conninfo_to_dict
@@ -18,6 +19,29 @@ from pomona.append import Cursor, Entry, SingleWriter
 __all__ = ["Cursor", "Factory", "Recorder", "environment"]
 
 LOCK = "pomona.append"
+APPEND = """
+WITH locked AS MATERIALIZED (
+    SELECT set_config('lock_timeout', {wait}, true), pg_advisory_xact_lock(hashtext({lock}))
+), event AS (
+    INSERT INTO {events} (originator_id, originator_version, topic, state, cause)
+    SELECT e.id, e.version, e.topic, decode(e.state, 'hex'), e.cause
+    FROM locked, ROWS FROM (
+        json_to_recordset(%s::json)
+        AS (id uuid, version bigint, topic text, state text, cause jsonb)
+    ) WITH ORDINALITY AS e (id, version, topic, state, cause, nth)
+    ORDER BY nth
+)
+INSERT INTO commands (command_id, method, caller, request_hash, answer, recorded_at)
+SELECT c.command_id, c.method, c.caller, decode(c.request_hash, 'hex'), c.answer, c.recorded_at
+FROM json_to_recordset(%s::json) AS c (
+    command_id uuid, method text, caller text, request_hash text, answer jsonb,
+    recorded_at timestamptz
+)
+"""
+CHANGED = """
+SELECT 1 FROM {events} e JOIN unnest(%s::uuid[], %s::bigint[]) AS seen (id, version)
+ON e.originator_id = seen.id AND e.originator_version = seen.version + 1 LIMIT 1
+"""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS commands (
@@ -47,20 +71,13 @@ class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        table = Identifier(self.datastore.schema, self.events_table_name)
-        self._insert = SQL(
-            "INSERT INTO {} (originator_id, originator_version, topic, state, cause)"
-            " SELECT e.id, e.version, e.topic, e.state, e.cause::jsonb"
-            " FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s::text[])"
-            " WITH ORDINALITY AS e (id, version, topic, state, cause, nth) ORDER BY nth"
-        ).format(table)
-        self._changed = SQL(
-            "SELECT 1 FROM {} e JOIN unnest(%s::uuid[], %s::bigint[]) AS seen (id, version)"
-            " ON e.originator_id = seen.id AND e.originator_version = seen.version + 1 LIMIT 1"
-        ).format(table)
-        self._lock = SQL(
-            "SELECT set_config('lock_timeout', {}, true), pg_advisory_xact_lock(hashtext({}))"
-        ).format(Literal(f"{self.datastore.lock_timeout}s"), Literal(LOCK))
+        names = {
+            "events": Identifier(self.datastore.schema, self.events_table_name),
+            "wait": Literal(f"{self.datastore.lock_timeout}s"),
+            "lock": Literal(LOCK),
+        }
+        self._append = SQL(APPEND).format(**names)
+        self._changed = SQL(CHANGED).format(**names)
         self._writer = SingleWriter(self._write)
 
     def append(self, entry: Entry) -> None:
@@ -68,50 +85,65 @@ class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
         self._writer.append(entry)
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        causes = [b"{}"] * len(stored_events)
-        self.append(Entry(stored_events, causes, {}, lambda _cursor: None))
+        self.append(Entry(stored_events, [{}] * len(stored_events)))
         return None
 
     def _write(self, entries: Sequence[Entry]) -> None:
         started = perf_counter()
+        plain = not any(entry.seen or entry.within for entry in entries)
         with self.datastore.get_connection() as connection:
-            try:
-                # one round trip, unless somebody in it has to read
-                with connection.pipeline(), connection.cursor() as cursor:
-                    self._fill(cursor, entries)
-            except BaseException:
-                with suppress(psycopg.Error):
-                    connection.rollback()
-                raise
+            if plain:
+                # one statement is a transaction of its own
+                connection.execute(self._append, _rows(entries))
+            else:
+                self._write_within(connection, entries)
         metrics.append_duration.observe(perf_counter() - started)
         for entry in entries:
             for event in entry.events:
                 metrics.events_appended.labels(event.topic).inc()
 
-    def _fill(self, cursor: Cursor, entries: Sequence[Entry]) -> None:
-        cursor.execute("BEGIN")
-        events = [event for entry in entries for event in entry.events]
-        if events:
-            cursor.execute(self._lock)
-        for entry in entries:
-            if entry.seen:
-                cursor.execute(self._changed, (list(entry.seen), list(entry.seen.values())))
-                if cursor.fetchone() is not None:
-                    raise IntegrityError("an aggregate was changed meanwhile")
-        if events:
-            cursor.execute(
-                self._insert,
-                (
-                    [event.originator_id for event in events],
-                    [event.originator_version for event in events],
-                    [event.topic for event in events],
-                    [event.state for event in events],
-                    [cause.decode() for entry in entries for cause in entry.causes],
-                ),
-            )
-        for entry in entries:
-            entry.within(cursor)
-        cursor.execute("COMMIT")
+    def _write_within(
+        self, connection: psycopg.Connection[dict[str, Any]], entries: Sequence[Entry]
+    ) -> None:
+        """Write in one round trip, unless somebody in it has to read."""
+        try:
+            with connection.pipeline(), connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                self._refuse_if_changed(cursor, entries)
+                if any(entry.events or entry.command for entry in entries):
+                    cursor.execute(self._append, _rows(entries))
+                for entry in entries:
+                    if entry.within is not None:
+                        entry.within(cursor)
+                cursor.execute("COMMIT")
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.rollback()
+            raise
+
+    def _refuse_if_changed(self, cursor: Cursor, entries: Sequence[Entry]) -> None:
+        seen = {each: version for entry in entries for each, version in entry.seen.items()}
+        if seen:
+            cursor.execute(self._changed, (list(seen), list(seen.values())))
+            if cursor.fetchone() is not None:
+                raise IntegrityError("an aggregate was changed meanwhile")
+
+
+def _rows(entries: Sequence[Entry]) -> tuple[str, str]:
+    """Return the events and the commands of some entries, each as one JSON text."""
+    events = [
+        {
+            "id": event.originator_id,
+            "version": event.originator_version,
+            "topic": event.topic,
+            "state": event.state.hex(),
+            "cause": cause,
+        }
+        for entry in entries
+        for event, cause in zip(entry.events, entry.causes, strict=True)
+    ]
+    commands = [entry.command for entry in entries if entry.command is not None]
+    return orjson.dumps(events).decode(), orjson.dumps(commands).decode()
 
 
 class Factory(eventsourcing.postgres.PostgresFactory):

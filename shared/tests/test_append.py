@@ -12,7 +12,7 @@ from pomona.append import Entry, SingleWriter
 
 def entry(aggregate_id=None, version=1, *, seen=(), committed=lambda: None):
     event = StoredEvent(aggregate_id or uuid4(), version, "topic", b"{}")
-    return Entry([event], [b"{}"], dict(seen), lambda _cursor: None, committed)
+    return Entry([event], [{}], seen=dict(seen), committed=committed)
 
 
 class Store:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -82,11 +83,17 @@ class Because:
     def stamp(self) -> dict[str, Any]:
         return {"actor": "p-1", "correlationid": "c-1", "causationid": str(self.id)}
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        cursor.execute(
-            "INSERT INTO commands VALUES (%s, 'm', 'p-1', '', %s, now())",
-            (self.id, psycopg.types.json.Jsonb(answer)),
-        )
+    def row(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            "command_id": self.id,
+            "method": "m",
+            "caller": "p-1",
+            "request_hash": "",
+            "answer": answer,
+            "recorded_at": datetime.now(UTC),
+        }
+
+    within = None
 
 
 def remember(happening: Any, cursor: Cursor) -> None:

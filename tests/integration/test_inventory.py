@@ -47,7 +47,10 @@ class Heard:
     def stamp(self) -> dict[str, Any]:
         return {}
 
-    def settle(self, cursor: Cursor, _answer: object) -> None:
+    def row(self, _answer: object) -> None:
+        return None
+
+    def within(self, cursor: Cursor) -> None:
         projections.remember(self._fact, cursor)
 
 

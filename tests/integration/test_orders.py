@@ -49,7 +49,10 @@ class Heard:
     def stamp(self) -> dict[str, Any]:
         return {}
 
-    def settle(self, cursor: Cursor, answer: object) -> None:
+    def row(self, _answer: object) -> None:
+        return None
+
+    def within(self, cursor: Cursor) -> None:
         pass
 
 

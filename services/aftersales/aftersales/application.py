@@ -27,8 +27,10 @@ class WithNote:
     def stamp(self) -> dict[str, Any]:
         return self.command.stamp()
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        self.command.settle(cursor, answer)
+    def row(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.command.row(answer)
+
+    def within(self, cursor: Cursor) -> None:
         if self.note is not None:
             views.keep_note(cursor, self.note)
 

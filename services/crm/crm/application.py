@@ -30,8 +30,10 @@ class Findable:
     def stamp(self) -> dict[str, Any]:
         return self.command.stamp()
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        self.command.settle(cursor, answer)
+    def row(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.command.row(answer)
+
+    def within(self, cursor: Cursor) -> None:
         if self.digest is not None:
             views.index_phone(cursor, self.customer_id, self.digest)
 
@@ -45,8 +47,10 @@ class Upkeep:
     def stamp(self) -> dict[str, Any]:
         return {"actor": self.actor}
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
-        """Write nothing: what was done shows by itself."""
+    def row(self, _answer: object) -> None:
+        """Need no row: what was done shows by itself."""
+
+    within = None
 
 
 class Crm(Application):
