@@ -10,6 +10,7 @@ import eventsourcing.postgres
 import orjson
 import psycopg
 from eventsourcing.persistence import IntegrityError, StoredEvent, Transcoding
+from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -21,7 +22,7 @@ __all__ = ["Cursor", "Factory", "Recorder", "environment"]
 LOCK = "pomona.append"
 APPEND = """
 WITH locked AS MATERIALIZED (
-    SELECT set_config('lock_timeout', {wait}, true), pg_advisory_xact_lock(hashtext({lock}))
+    SELECT pg_advisory_xact_lock(hashtext({lock}))
 ), event AS (
     INSERT INTO {events} (originator_id, originator_version, topic, state, cause)
     SELECT e.id, e.version, e.topic, decode(e.state, 'hex'), e.cause
@@ -73,7 +74,6 @@ class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
         super().__init__(*args, **kwargs)
         names = {
             "events": Identifier(self.datastore.schema, self.events_table_name),
-            "wait": Literal(f"{self.datastore.lock_timeout}s"),
             "lock": Literal(LOCK),
         }
         self._append = SQL(APPEND).format(**names)
@@ -150,6 +150,12 @@ class Factory(eventsourcing.postgres.PostgresFactory):
     """Makes the library's infrastructure with our recorder."""
 
     application_recorder_class = Recorder
+
+    def __init__(self, env: Environment) -> None:
+        super().__init__(env)
+        # of the session: set within a statement it would come after that statement's own locks
+        options = f"-c lock_timeout={self.datastore.lock_timeout}s"
+        self.datastore.pool.kwargs = {**self.datastore.pool.kwargs, "options": options}
 
 
 class DateAsText(Transcoding):

@@ -128,9 +128,16 @@ def test_a_lost_connection_is_told_and_never_retried_behind_our_back(dsn, shop):
     assert stored(dsn) == (0, 0, 0)
 
 
-def test_a_lock_that_is_not_given_up_is_not_waited_for_for_ever(dsn, shop):
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "LOCK TABLE shop_events IN EXCLUSIVE MODE",
+        "SELECT pg_advisory_xact_lock(hashtext('pomona.append'))",
+    ],
+)
+def test_a_lock_that_is_not_given_up_is_not_waited_for_for_ever(dsn, shop, lock):
     with psycopg.connect(dsn) as stalled:
-        stalled.execute("LOCK TABLE shop_events IN EXCLUSIVE MODE")
+        stalled.execute(lock)
 
         with pytest.raises(OperationalError):
             shop.commit(Because(), Lot(1000))

@@ -56,7 +56,7 @@ class Upkeep:
 class Crm(Application):
     name = "crm"
     aggregates = {"Customer": Customer, "LoyaltyAccount": LoyaltyAccount}  # noqa: RUF012
-    snapshotting_intervals = {LoyaltyAccount: 100}  # noqa: RUF012 - the library declares it
+    snapshotting_intervals = {LoyaltyAccount: 20}  # noqa: RUF012 - the library declares it
 
     def register_customer(self, c: Command) -> dict[str, Any]:
         customer_id: UUID = c.request["customer_id"]

@@ -25,7 +25,7 @@ class Inventory(Application):
         "Stock": Stock,
         "Transfer": Transfer,
     }
-    snapshotting_intervals = {Stock: 100}  # noqa: RUF012 - the library's way to say it
+    snapshotting_intervals = {Stock: 20}  # noqa: RUF012 - the library's way to say it
 
     # -- commands
 

@@ -44,7 +44,7 @@ class Orders(pomona.application.Application):
         "Order": Order,
         "TillReturn": TillReturn,
     }
-    snapshotting_intervals = {Shift: 200, PriceList: 200}  # noqa: RUF012
+    snapshotting_intervals = {Shift: 20, PriceList: 20}  # noqa: RUF012
 
     def open_store(self, c: Command) -> dict[str, Any]:
         r = c.request
