@@ -155,7 +155,8 @@ class Factory(eventsourcing.postgres.PostgresFactory):
         super().__init__(env)
         # of the session: set within a statement it would come after that statement's own locks
         options = f"-c lock_timeout={self.datastore.lock_timeout}s"
-        self.datastore.pool.kwargs = {**self.datastore.pool.kwargs, "options": options}
+        given: Any = self.datastore.pool.kwargs
+        self.datastore.pool.kwargs = {**given, "options": options}
 
 
 class DateAsText(Transcoding):

@@ -305,7 +305,7 @@ def test_an_erasure_cut_short_is_finished_at_the_next_start(desk, monkeypatch, m
         if moment == "before_the_key":
             broken.setattr(desk.people, "destroy", crash)
         else:
-            broken.setattr(Command, "settle", crash)
+            broken.setattr(Command, "row", crash)
         with pytest.raises(SystemExit):
             desk.do("erase_customer", customer_id=customer_id)
 
