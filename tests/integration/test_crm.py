@@ -320,7 +320,7 @@ def test_an_erasure_cut_short_is_finished_at_the_next_start(desk, monkeypatch, m
 
 def test_a_customer_whose_key_is_gone_reads_as_erased_before_the_event_says_so(desk, monkeypatch):
     customer_id = desk.register()
-    monkeypatch.setattr(Command, "settle", lambda *_: 1 / 0)
+    monkeypatch.setattr(Command, "row", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         desk.do("erase_customer", customer_id=customer_id)
 
