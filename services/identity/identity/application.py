@@ -38,9 +38,11 @@ class Keeping:
     def stamp(self) -> dict[str, Any]:
         return self.command.stamp()
 
-    def settle(self, cursor: Cursor, answer: Mapping[str, Any]) -> None:
+    def row(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.command.row(answer)
+
+    def within(self, cursor: Cursor) -> None:
         self.keep(cursor)
-        self.command.settle(cursor, answer)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ class LogIn:
             "traceparent": "",
         }
 
-    def settle(self, cursor: Cursor, _answer: object) -> None:
+    def row(self, _answer: object) -> None:
+        return None
+
+    def within(self, cursor: Cursor) -> None:
         self.keep(cursor)
 
 
