@@ -19,6 +19,7 @@ CHASSIS = [cls for cls in all_below(Refusal) if cls.__module__ == "pomona.errors
 CODES = {
     *("refused", "invalid_request", "unauthenticated", "forbidden", "expired"),
     *("command_id_reused", "conflict", "unavailable", "not_found", "unknown_method", "internal"),
+    "too_many_requests",
 }
 
 
