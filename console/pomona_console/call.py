@@ -70,7 +70,7 @@ def call(
     role = role or _likely_role(contract)
     if role in _AT_A_STORE and store is None:
         raise click.UsageError(f"A {role} works at one store: add --store ID.")
-    request = _request(request_json)
+    request = request_given(request_json)
     at = store if role in _AT_A_STORE else None
     who = terminal_for(
         running_stack(), role=role, store_id=at, terminal_id=terminal, person=person, locale=locale
@@ -103,7 +103,7 @@ def _likely_role(contract: Request | None) -> Role:
     return contract.roles[0]
 
 
-def _request(given: str) -> dict[str, Any]:
+def request_given(given: str) -> dict[str, Any]:
     try:
         if given == "-":
             given = sys.stdin.read()

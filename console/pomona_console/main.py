@@ -15,6 +15,7 @@ _COMMANDS = {
     "down": "lifecycle",
     "status": "status",
     "call": "call",
+    "terminal": "terminal",
     "demo": "demo",
     "replay": "replay",
     "verify": "verify",
