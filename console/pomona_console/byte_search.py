@@ -35,9 +35,8 @@ class Needles:
             if len(word.encode()) < SHORTEST:
                 too_short.append(name)
                 continue
-            for spelling in _spellings(word):
-                for form in _encodings(spelling):
-                    forms.setdefault(form, name)
+            for form in _forms(word):
+                forms.setdefault(form, name)
         return cls(forms, tuple(too_short))
 
     @property
@@ -98,28 +97,22 @@ class Search:
         self.amount[kind] += seen
 
 
-def _spellings(word: str) -> Iterator[str]:
-    yield word
+def _forms(word: str) -> Iterator[bytes]:
     mobile = MOBILE.fullmatch(re.sub(r"[\s().-]", "", word))
     if mobile:
-        for separator in ("", " ", "-"):
-            yield separator.join(mobile.groups())
-
-
-def _encodings(word: str) -> Iterator[bytes]:
+        yield " ".join(mobile.groups()).encode()
+        yield "-".join(mobile.groups()).encode()
+        word = "".join(mobile.groups())  # which every other spelling holds
     plain = word.encode()
     yield plain
     escaped = json.dumps(word)[1:-1]
     yield escaped.encode()
     yield re.sub(r"\\u(\w{4})", lambda code: f"\\u{code[1].upper()}", escaped).encode()
-    yield word.encode("utf-16-le")
-    yield word.encode("utf-16-be")
     yield plain.hex().encode()
-    yield plain.hex().upper().encode()
     for before in range(3):  # where in a group of three bytes the word begins
         encoded = base64.b64encode(b"\0" * before + plain)
         inner = encoded[(0, 2, 3)[before] :].rstrip(b"=")
-        yield inner if len(plain) % 3 == (3 - before) % 3 else inner[:-1]
+        yield inner if (before + len(plain)) % 3 == 0 else inner[:-1]
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
