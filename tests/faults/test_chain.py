@@ -350,12 +350,11 @@ class Chain(RuleBasedStateMachine):
         self.doom.place = dies_at
         office = Actor("anna", "head_office")
         spine = SimpleNamespace(
-            application=sale.till, identities=SimpleNamespace(actor=lambda *_, **__: office)
+            application=sale.till, identities=SimpleNamespace(caller=lambda *_: office)
         )
         request = {"customer": sale.customer, "grams": sale.grams}
         call = Call(
             contract=SELL,
-            schema=Sell(),
             spine=spine,
             headers={},
             kwargs={
