@@ -8,10 +8,12 @@ from typing import Any
 import click
 from rich.console import Console
 
+from pomona import operations
 from pomona_console import stack as stacks
 from pomona_console.archive import Archive, Backup
 from pomona_console.layout import Layout
 from pomona_console.lifecycle import telling_phases
+from pomona_console.operators import Operator
 from pomona_console.trouble import Trouble
 
 _STEPS = {
@@ -33,9 +35,12 @@ def backup(as_json: bool) -> None:
       pomona backup
       pomona backup --json | jq -r .name
     """
-    layout = stacks.running_stack().layout
+    operator = Operator()
     with Console(stderr=True).status("正在备份并校验 / Copying and verifying"):
-        taken = Archive.of(layout).take()
+        taken = Archive.of(operator.stack.layout).take()
+    for service in operator.services:
+        with operator.opened(service) as cursor:
+            operations.note(cursor, operator.who, "backup", _plain(taken), "")
     click.echo(json.dumps(_plain(taken)) if as_json else _line(taken))
 
 

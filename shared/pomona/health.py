@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import eventlet
@@ -9,8 +10,12 @@ import eventlet.wsgi
 from prometheus_client import make_wsgi_app
 
 from pomona import metrics, wire
+from pomona.eventstore import Cursor
+from pomona.journal import logger
 
+log = logger(__name__)
 TICK = 0.5
+DATABASE_TICK = 30.0
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -44,6 +49,29 @@ def watch_hub() -> None:
         started = time.perf_counter()
         time.sleep(TICK)
         metrics.hub_lag.set(max(0.0, time.perf_counter() - started - TICK))
+
+
+def watch_database(reading: Callable[[], AbstractContextManager[Cursor]]) -> None:
+    """Measure now and then what a lost disk would cost: the last backup, the archived log."""
+    while True:
+        try:
+            with reading() as cursor:
+                measure_database(cursor)
+        except Exception as error:  # noqa: BLE001 - readiness tells of a database that is away
+            log.info("database_not_measured", error=type(error).__name__)
+        time.sleep(DATABASE_TICK)
+
+
+def measure_database(cursor: Cursor) -> None:
+    cursor.execute(
+        "SELECT coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL)"
+        " AS failing, coalesce((SELECT extract(epoch FROM max(at))::float8 FROM operations"
+        " WHERE what = 'backup'), 0) AS backup FROM pg_stat_archiver"
+    )
+    row = cursor.fetchone()
+    if row is not None:
+        metrics.wal_archive_failing.set(int(row["failing"]))
+        metrics.backup_taken.set(row["backup"])
 
 
 def _json(start_response: StartResponse, status: str, body: dict[str, Any]) -> list[bytes]:

@@ -88,6 +88,7 @@ class Spine:
 
         spawn = container.spawn_managed_thread
         spawn(health.watch_hub, identifier="hub")
+        spawn(partial(health.watch_database, self._reading), identifier="database")
         spawn(lambda: health.serve(self.settings.http_port, checks), identifier="health")
         for inbox in self.inboxes:
             spawn(inbox.run, identifier=f"inbox.{inbox.source}")

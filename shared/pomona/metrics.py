@@ -86,6 +86,22 @@ amqp_connected = Gauge(
 )
 authz_denied = Counter("pomona_authz_denied_total", "Calls refused to their caller.", ["reason"])
 invalid_messages = Counter("pomona_invalid_messages_total", "Requests refused.", ["reason"])
+trust_learned = Gauge(
+    "pomona_trust_learned_timestamp_seconds",
+    "When identity last said who is believed and who no more; 0 before the first time.",
+)
+backup_taken = Gauge(
+    "pomona_backup_timestamp_seconds",
+    "When the last backup that this database knows of ended; 0 when it knows of none.",
+)
+wal_archive_failing = Gauge(
+    "pomona_wal_archive_failing", "1 while the database cannot archive its log."
+)
+certificate_expires = Gauge(
+    "pomona_certificate_expires_timestamp_seconds",
+    "When the certificate that others see, or that we believe, expires.",
+    ["purpose"],
+)
 hub_lag = Gauge("pomona_hub_lag_seconds", "How late the process's event loop wakes up.")
 build_info = Info("pomona_build", "The version that runs.")
 build_info.info({"version": version("pomona")})

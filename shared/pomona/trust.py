@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from pomona import metrics
 from pomona.append import DatabaseLost
 from pomona.errors import Refused, Unavailable
 from pomona.eventstore import Cursor
@@ -60,17 +61,21 @@ class Trust:
     def _recall(self) -> None:
         try:
             with self._reading() as cursor:
-                cursor.execute("SELECT document FROM trust")
+                cursor.execute(
+                    "SELECT document, extract(epoch FROM learned_at)::float8 AS at FROM trust"
+                )
                 row = cursor.fetchone()
         except DatabaseLost:
             return
         if row is not None:
             believe(self.identities, row["document"], beside=self._pinned)
+            metrics.trust_learned.set(row["at"])
 
     def _learn(self) -> None:
         try:
             document = self._identity.ask("identity", "trust")
             believe(self.identities, document)
+            metrics.trust_learned.set_to_current_time()
             with self._reading() as cursor:
                 cursor.execute(
                     "INSERT INTO trust (document, learned_at) VALUES (%s, now()) ON CONFLICT"

@@ -46,7 +46,7 @@ def test_prometheus_accepts_the_configuration_and_every_rule(deploy: Path) -> No
     promtool("check", "rules", *sorted(deploy.glob("prometheus/rules/*.yaml")))
 
 
-@pytest.mark.parametrize("file", ["processes", "calls", "calls_over_days", "events"])
+@pytest.mark.parametrize("file", ["processes", "calls", "calls_over_days", "events", "safety"])
 def test_every_alert_fires_when_it_should_and_only_then(file: str, deploy: Path) -> None:
     promtool("test", "rules", deploy / f"prometheus/tests/{file}_test.yaml")
 

@@ -47,6 +47,14 @@ def test_the_commands_of_the_readme_work_one_after_the_other(elsewhere):
     carry_out(commands, elsewhere)
 
 
+@pytest.mark.integration
+def test_the_commands_of_the_runbooks_work(stack):
+    commands = commands_of(ROOT / "docs/runbooks.md")
+    assert commands
+
+    carry_out(commands, {**os.environ, "POMONA_RUN": str(stack.layout.directory)})
+
+
 def test_the_commands_of_contributing_work():
     commands = commands_of(ROOT / "CONTRIBUTING.md")
     assert commands

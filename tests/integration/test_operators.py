@@ -23,6 +23,7 @@ from pomona_console.verify_positions import wait_until_caught_up
 from .chassis_shop import (
     Because,
     Kitchen,
+    Listener,
     Lot,
     eventually,
     log_of,
@@ -71,7 +72,8 @@ def parked_at(stack: Stack) -> int:
     with operator.opened("inventory") as cursor:
         cursor.execute(
             "INSERT INTO parked (source, position, subject, envelope, error, attempts, parked_at,"
-            " retry_at) VALUES ('orders', %s, %s, %s, 'ValueError', 3, now(), 'infinity')",
+            " retry_at) VALUES ('orders', %s, %s, %s, 'ValueError', 3, now(),"
+            " now() + interval '1 day')",
             (position, event.subject, event.raw),
         )
     return position
@@ -121,7 +123,7 @@ def test_an_unknown_service_is_named_with_those_there_are(stack: Stack) -> None:
 
     assert wrong.returncode == 1
     assert "没有服务 kitchen" in wrong.stderr
-    assert "There is no service kitchen. There are orders" in wrong.stderr
+    assert "There is no service kitchen. There are identity, orders" in wrong.stderr
 
 
 def test_the_relays_are_shown_with_their_leaders_and_every_readers_lag(stack: Stack) -> None:
@@ -131,7 +133,7 @@ def test_the_relays_are_shown_with_their_leaders_and_every_readers_lag(stack: St
 
     found = told(stack, "relay", "status")
 
-    assert set(found) == {"orders", "inventory", "crm", "aftersales"}
+    assert set(found) >= {"orders", "inventory", "crm", "aftersales"}
     assert found["orders"]["head"] > 0
     eventually(lambda: told(stack, "relay", "status", "orders")["orders"]["pending"] == 0)
     assert found["orders"]["leader"] > 0
@@ -198,6 +200,8 @@ def test_a_reader_that_is_ahead_goes_on_from_what_its_source_still_has(stack: St
     ((position,),) = rows(stack.databases["aftersales"], here)
     with Operator(stack).opened("aftersales") as cursor:  # as if orders had lost ten events
         cursor.execute("UPDATE inbox SET position = position + 10 WHERE source = 'orders'")
+    with Operator(stack).opened("orders") as cursor:
+        cursor.execute("UPDATE timelines SET timeline = 'FFFFFFFF'")
     shop.sell()
 
     assert told(stack, "relay", "status", "orders")["orders"]["readers"]["aftersales"] is None
@@ -224,6 +228,7 @@ def test_what_is_retried_now_is_applied_by_the_inbox(
     with kitchen.reading() as cursor:
         cursor.execute("UPDATE parked SET retry_at = now() + interval '1 day'")
 
+    listener = Listener(servers.amqp_uri)  # declares the exchange
     with running(kitchen.inbox):
         eventually(lambda: kitchen.inbox.connected)
         with kitchen.reading() as cursor:
@@ -231,3 +236,4 @@ def test_what_is_retried_now_is_applied_by_the_inbox(
         eventually(lambda: kitchen.parked() == 0)
 
     assert kitchen.effects() == [event.position]
+    listener.close()
