@@ -47,7 +47,7 @@ test-fast: lint types imports ## check everything that needs no server, in under
 	@$(python) -m pytest -m "not integration" -n auto
 
 .PHONY: faults
-faults: servers ## break it on purpose: make faults [ONLY=F4,F13] [SCALE=0.1] [SEED=7 MINUTES=5]
+faults: servers clocks ## break it on purpose: make faults [ONLY=F4,F13] [SCALE=0.1] [SEED=7 MINUTES=5]
 	@ONLY="$(ONLY)" SCALE="$(SCALE)" SEED="$(SEED)" MINUTES="$(MINUTES)" $(python) -W ignore -m tests.faults
 
 .PHONY: lint
@@ -91,6 +91,10 @@ venv:
 .PHONY: checkers
 checkers:
 	@scripts/bootstrap checkers
+
+.PHONY: clocks
+clocks:
+	@scripts/bootstrap clocks
 
 .PHONY: servers
 servers:
