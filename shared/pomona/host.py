@@ -160,12 +160,14 @@ class Host(DependencyProvider):  # type: ignore[misc]
         schema: str,
         react: React = lambda _fact, _application: (),
         remember: Remember = lambda _happening, _cursor: None,
+        append_only: tuple[str, ...] = (),
     ) -> None:
         self.application_class = application
         self.contracts = contracts
         self.schema = schema
         self.react = react
         self.remember = remember
+        self.append_only = append_only
 
     def setup(self) -> None:
         settings: Settings = self.container.config["pomona"]

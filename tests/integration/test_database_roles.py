@@ -18,7 +18,11 @@ from pomona_console.stack import Stack
 
 pytestmark = pytest.mark.integration
 
-ONLY_ADDED_TO = {"orders": ("orders_events", "commands"), "analytics": ("archive",)}
+ONLY_ADDED_TO = {
+    "orders": ("orders_events", "commands"),
+    "analytics": ("archive",),
+    "crm": ("crm_events", "commands", "customer_reads"),
+}
 Enter = Callable[[str], Any]
 
 

@@ -22,6 +22,7 @@ class CrmService:
         react=policies.react,
         remember=projections.remember,
         schema=views.SCHEMA,
+        append_only=("customer_reads",),
     )
 
     @command
