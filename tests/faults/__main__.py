@@ -15,12 +15,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from . import matrix_commands, matrix_events, matrix_processes, matrix_servers, nemesis
+from . import (
+    matrix_commands,
+    matrix_events,
+    matrix_offline,
+    matrix_processes,
+    matrix_servers,
+    nemesis,
+)
 from .lab import open_lab
 from .trial import MATRIX, Fault, Trial, tried
 
 OUT = Path(__file__).parent / "out"
-KEPT = (matrix_commands, matrix_events, matrix_processes, matrix_servers)  # they fill MATRIX
+# they fill MATRIX
+KEPT = (matrix_commands, matrix_events, matrix_offline, matrix_processes, matrix_servers)
 NEMESIS = "F31"
 WIDE = 150
 
