@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from pomona.offline import Backlog
-from pomona_console.stack import Stack, running_stack
+from pomona.offline import Backlog, Kept, State
+from pomona_console.stack import running_stack
 
 from .history import History
 from .lab import Lab, Load, eventually
@@ -75,17 +75,16 @@ def _send_until(lab: Lab, file: Path, *, answered: int) -> None:
 
 def send(file: Path, directory: Path) -> None:
     """Flush the backlog; the process may die at any moment."""
-    stack: Stack = running_stack(directory)
     backlog = Backlog(file)
-    with clerk_at(stack, TILL) as clerk:
+    with clerk_at(running_stack(directory), TILL) as clerk:
         backlog.flush(lambda _person: clerk, patience=60)
     backlog.close()
 
 
-def _all_of(file: Path, state: str) -> list:
+def _all_of(file: Path, state: State) -> list[Kept]:
     backlog = Backlog(file)
     try:
-        return backlog.commands(state)  # type: ignore[arg-type]
+        return backlog.commands(state)
     finally:
         backlog.close()
 

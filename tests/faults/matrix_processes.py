@@ -5,6 +5,8 @@ from pathlib import Path
 
 import psutil
 
+from pomona.terminal import Terminal
+
 from .lab import Lab, eventually
 from .machinery import broker_away, metric, replica
 from .matrix_events import relayed
@@ -136,13 +138,13 @@ def _exit_of(pid: int) -> float:
     return time.monotonic() - started
 
 
-def _slowest_question(clerk: object, seconds: float) -> float:
+def _slowest_question(clerk: Terminal, seconds: float) -> float:
     """Return the p99 of questions to inventory asked for so long."""
     took = []
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         started = time.monotonic()
-        clerk.ask("inventory", "positions")  # type: ignore[attr-defined]
+        clerk.ask("inventory", "positions")
         took.append(time.monotonic() - started)
         time.sleep(0.02)
     return sorted(took)[int(0.99 * (len(took) - 1))]

@@ -40,6 +40,10 @@ EVERYTHING = (
 )
 
 
+# Transfers that were sent to a store and have not been received there.
+on_the_way: dict[UUID, list[UUID]] = {store: [] for store in STORES}
+
+
 class VirtualTerminal(threading.Thread):
     """One clerk at one till. Everything that is sent goes through `do` and into the history."""
 
@@ -247,6 +251,3 @@ class VirtualTerminal(threading.Thread):
 
     def _id(self) -> UUID:
         return UUID(int=self.dice.getrandbits(128), version=4)
-
-
-on_the_way: dict[UUID, list[UUID]] = {store: [] for store in STORES}
