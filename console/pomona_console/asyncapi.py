@@ -44,6 +44,7 @@ _ENVELOPE: JsonSchema = {
         "correlationid": {"type": "string"},
         "causationid": {"type": "string", "description": "The command or event it follows from."},
         "traceparent": {"type": "string"},
+        "otherversions": {"type": "string"},
         "data": {"type": "object"},
     },
 }

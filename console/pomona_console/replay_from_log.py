@@ -133,10 +133,11 @@ def _refill_the_archive(operator: Operator, log: EventLog, start: int, progress:
     added = 0
     with operator.opened(log.service) as of_source, operator.opened(_ARCHIVIST) as cursor:
         bar = progress.add_task("归档 / archiving", total=log.count_after(of_source, start))
+        reads = {consumed.type for consumed in operator.contracts[_ARCHIVIST].consumed}
         # what comes later than this is for the inbox to archive
         reached = operations.inbox_positions(cursor).get(log.service, 0)
         for page in _pages(log, of_source, start):
-            known = [event for event in page if event.position <= reached]
+            known = [e for e in page if e.position <= reached and e.is_chosen(reads)]
             cursor.executemany(
                 "INSERT INTO archive (source, position, previous, type, envelope)"
                 " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",

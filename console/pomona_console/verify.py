@@ -19,7 +19,7 @@ from pomona_console.report_failures import told_plainly
 from pomona_console.report_words import say
 from pomona_console.stack import Stack, running_stack, terminal_for
 from pomona_console.verify_chain import Chains, Once
-from pomona_console.verify_events import Check, Event, Tally, event_of
+from pomona_console.verify_events import Check, Event, Tally, event_of, is_first_version
 from pomona_console.verify_money import Drawers, Receipts, Refunds
 from pomona_console.verify_points import Points
 from pomona_console.verify_positions import Positions, wait_until_caught_up
@@ -103,7 +103,8 @@ def events_of(terminal: Terminal, source: str, head: int) -> Iterator[Event]:
         for envelope in page["events"]:
             if envelope["position"] > head:
                 return
-            yield event_of(envelope)
+            if is_first_version(envelope):
+                yield event_of(envelope)
         if not page["events"]:
             return
         position = page["events"][-1]["position"]

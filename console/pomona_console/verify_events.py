@@ -29,6 +29,13 @@ def event_of(envelope: Mapping[str, Any]) -> Event:
     )
 
 
+def is_first_version(envelope: Mapping[str, Any]) -> bool:
+    """Say whether the event is told in no older version than this one."""
+    others = envelope.get("otherversions", "")
+    version = int(envelope["type"].rpartition(".v")[2])
+    return not others or version < min(map(int, others.split(",")))
+
+
 @dataclass
 class Tally:
     """One invariant: how often it was looked at, how often it did not hold, and where."""

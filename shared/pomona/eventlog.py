@@ -1,13 +1,15 @@
 """The log of a service: its stored events, read in order and made public on purpose."""
 
+from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
 from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.utils import get_topic
+from marshmallow import Schema
 from psycopg.sql import SQL, Composed, Identifier
 
-from pomona.contracts import Contracts
+from pomona.contracts import Contracts, Published
 from pomona.envelope import Envelope, seal
 from pomona.eventstore import Cursor
 
@@ -17,14 +19,18 @@ class EventLog:
 
     def __init__(self, contracts: Contracts, table: str, mapper: Mapper[UUID]) -> None:
         self.service = contracts.service
-        self._published = {get_topic(entry.event): entry for entry in contracts.published}
-        self._schemas = {topic: entry.schema() for topic, entry in self._published.items()}
+        self._published: dict[str, list[tuple[Published, Schema]]] = defaultdict(list)
+        for entry in contracts.published:
+            self._published[get_topic(entry.event)].append((entry, entry.schema()))
         self._topics = list(self._published)
         self._table = Identifier(table)
         self._mapper = mapper
 
     def after(self, cursor: Cursor, position: int, limit: int) -> list[Envelope]:
-        """Return up to `limit` published events after a position, oldest first."""
+        """Return up to `limit` published events after a position, oldest first.
+
+        An event that is told in several versions has an envelope for each.
+        """
         cursor.execute(
             self._sql(
                 "SELECT notification_id, originator_id, originator_version, topic, state, cause"
@@ -37,7 +43,7 @@ class EventLog:
         previous = self.head(cursor, upto=position) if rows else 0
         envelopes = []
         for row in rows:
-            envelopes.append(self._seal(row, previous))
+            envelopes += self._seal(row, previous)
             previous = row["notification_id"]
         return envelopes
 
@@ -74,8 +80,7 @@ class EventLog:
     def _sql(self, statement: str) -> Composed:
         return SQL(statement).format(table=self._table)
 
-    def _seal(self, row: dict[str, Any], previous: int) -> Envelope:
-        published = self._published[row["topic"]]
+    def _seal(self, row: dict[str, Any], previous: int) -> list[Envelope]:
         event: Any = self._mapper.to_domain_event(
             StoredEvent(
                 originator_id=row["originator_id"],
@@ -84,14 +89,22 @@ class EventLog:
                 state=bytes(row["state"]),
             )
         )
-        data = self._schemas[row["topic"]].dump(published.data(event))
-        return seal(
-            service=self.service,
-            type=published.type(self.service),
-            subject=str(data[published.subject]),
-            time=event.timestamp,
-            position=row["notification_id"],
-            previous=previous,
-            data=data,
-            cause=row["cause"] or {},
-        )
+        versions = self._published[row["topic"]]
+        envelopes = []
+        for published, schema in versions:
+            data = schema.dump(published.data(event))
+            envelope = seal(
+                service=self.service,
+                type=published.type(self.service),
+                subject=str(data[published.subject]),
+                time=event.timestamp,
+                position=row["notification_id"],
+                previous=previous,
+                data=data,
+                cause=row["cause"] or {},
+                other_versions=[
+                    other.version for other, _ in versions if other.version != published.version
+                ],
+            )
+            envelopes.append(envelope)
+        return envelopes

@@ -69,6 +69,7 @@ class Spine:
 
     def listen(self, apply: Apply, *, window: int = 1, linger: float = 0.0) -> None:
         """Read every source that the contracts consume."""
+        reads = {consumed.type for consumed in self._contracts.consumed}
         for source in self._contracts.sources:
             inbox = Inbox(
                 service=self.service,
@@ -76,6 +77,7 @@ class Spine:
                 amqp_uri=self.settings.amqp,
                 ledger=Ledger(source, self._reading),
                 apply=apply,
+                reads=reads,
                 log_of_source=LogOf(Terminal(self.settings.amqp), source),
                 window=window,
                 linger=linger,
@@ -114,11 +116,13 @@ class Spine:
             pending = self._log.count_after(cursor, position)
             head = self._log.head(cursor)
         events: list[dict[str, Any]] = []
-        size = 0
+        size = last = 0
         for envelope in found:
             size += len(envelope.raw)
-            if events and size > LARGEST_MESSAGE // 2:
+            # the versions of one event stay together
+            if events and size > LARGEST_MESSAGE // 2 and envelope.position != last:
                 break
+            last = envelope.position
             events.append(wire.decode(envelope.raw, limit=len(envelope.raw)))
         return {"events": events, "pending": pending, "head": head, "known": known}
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -60,6 +60,7 @@ class Inbox:
         ledger: Ledger,
         apply: Apply,
         log_of_source: Source,
+        reads: Container[str] = (),
         window: int = 1,
         linger: float = 0.0,
     ) -> None:
@@ -69,6 +70,7 @@ class Inbox:
         self._ledger = ledger
         self._apply = apply
         self._log = log_of_source
+        self._reads = reads
         self._window = window
         self._linger = linger
         self._stopping = threading.Event()
@@ -131,7 +133,7 @@ class Inbox:
         """Apply what is new, in order; fetch what is missing from the source's log first."""
         run: list[Envelope] = []
         position = self.position
-        for envelope in sorted(envelopes, key=lambda arrived: arrived.position):
+        for envelope in sorted(self._chosen(envelopes), key=lambda arrived: arrived.position):
             if envelope.previous > position:
                 self._apply_run(run)
                 run = []
@@ -161,7 +163,11 @@ class Inbox:
             missing, _ = self._log.after(self.position, REFILL)
             if not missing:
                 return
-            self._apply_run(missing)
+            self._apply_run(self._chosen(missing))
+
+    def _chosen(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """Leave out the versions of an event that are for others."""
+        return [envelope for envelope in envelopes if envelope.is_chosen(self._reads)]
 
     def _apply_run(self, run: Sequence[Envelope]) -> None:
         for batch in self._batches(run):
@@ -269,7 +275,7 @@ class Inbox:
             if pending and idle and self._lagging_since_pulse:
                 missing, _ = self._log.after(self.position, REFILL)
                 log.info("inbox_heals", source=self.source, events=len(missing))
-                self._apply_run(missing)
+                self._apply_run(self._chosen(missing))
                 self._next_pulse = 0.0
             self._lagging_since_pulse = bool(pending) and idle
 

@@ -99,8 +99,9 @@ class Relay:
 
     def _next(self, cursor: Cursor, position: int) -> list[Envelope]:
         envelopes = self._log.after(cursor, position, WINDOW)
-        if len(envelopes) < WINDOW:
-            self._pending = len(envelopes)
+        waiting = len({envelope.position for envelope in envelopes})
+        if waiting < WINDOW:
+            self._pending = waiting
         elif self._pending <= WINDOW:
             self._pending = self._log.count_after(cursor, position)
         else:

@@ -129,3 +129,45 @@ def test_other_json_is_no_envelope(raw):
 def test_any_other_bytes_are_refused(raw):
     with pytest.raises((Malformed, wire.Undecodable)):
         unseal(raw)
+
+
+VERSIONS = [
+    # told in, reads, takes
+    ((1,), {"order_paid.v1"}, 1),
+    ((1, 2), {"order_paid.v1"}, 1),
+    ((1, 2), {"order_paid.v2"}, 2),
+    ((1, 2), {"order_paid.v1", "order_paid.v2"}, 2),
+    ((1, 2), {"order_cancelled.v1"}, 2),
+    ((2, 3), {"order_paid.v1"}, 3),
+]
+
+
+@pytest.mark.parametrize(("told", "reads", "takes"), VERSIONS)
+def test_a_reader_takes_one_version_of_an_event_the_newest_it_knows(told, reads, takes):
+    envelopes = [
+        seal(
+            service="orders",
+            type=f"pomona.orders.order_paid.v{version}",
+            subject="s-1",
+            time=datetime(2026, 11, 21, tzinfo=UTC),
+            position=7,
+            previous=3,
+            data={},
+            cause={},
+            other_versions=[other for other in told if other != version],
+        )
+        for version in told
+    ]
+    types = {f"pomona.orders.{name}" for name in reads}
+
+    chosen = [unseal(each.raw) for each in envelopes if unseal(each.raw).is_chosen(types)]
+
+    assert [each.version for each in chosen] == [takes]
+    assert len({json.loads(each.raw)["id"] for each in envelopes}) == len(told)
+    assert [each.cause["causationid"] for each in chosen] == ["orders-7"]
+
+
+@pytest.mark.parametrize("others", [1, "x", "1,", "0", "01", "-1", "1;2", "１", "9" * 99])
+def test_other_versions_are_numbers_or_it_is_no_envelope(others):
+    with pytest.raises(Malformed):
+        unseal(json.dumps(example(otherversions=others)).encode())

@@ -13,6 +13,7 @@ from pomona_console.stack import Stack
 from .chassis_shop import (
     Because,
     Kitchen,
+    Listener,
     Lot,
     eventually,
     log_of,
@@ -114,6 +115,7 @@ def test_a_reader_that_is_ahead_stops_until_somebody_decides(dsn: str, servers: 
 
     lose_the_last(dsn, 2)
     receive(shop, 1)
+    listener = Listener(servers.amqp_uri)  # declares the exchange
     with running(kitchen.inbox):
         with shop.reading() as cursor:
             (new,) = log_of(shop).after(cursor, 1, 10)
@@ -125,6 +127,7 @@ def test_a_reader_that_is_ahead_stops_until_somebody_decides(dsn: str, servers: 
             connection.execute("UPDATE inbox SET position = 1")
         eventually(lambda: kitchen.effects() == [1, 2, 3, new.position])
         eventually(lambda: not kitchen.inbox.estranged)
+    listener.close()
 
 
 def test_a_chain_that_passes_over_a_position_the_source_knows_is_followed(dsn: str) -> None:
