@@ -194,7 +194,7 @@ def hold_the_lock(trial: Trial) -> None:
 def locked(lab: Lab, service: str) -> Iterator[None]:
     """Hold the event table against writers through the block."""
     with reading(lab.stack, service) as cursor, cursor.connection.transaction():
-        cursor.execute(f"LOCK TABLE {service}_events IN EXCLUSIVE MODE")  # type: ignore[arg-type]
+        cursor.execute(f"LOCK TABLE {service}_events IN EXCLUSIVE MODE")
         yield
 
 

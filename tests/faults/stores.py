@@ -38,7 +38,7 @@ def effects_of(stack: Stack, service: str, topics: Iterable[str]) -> list[tuple[
     """Return which command caused which event, for every event under one of the topics."""
     with reading(stack, service) as cursor:
         cursor.execute(
-            f"SELECT cause->>'causationid' AS cause, topic FROM {service}_events"  # type: ignore[arg-type]
+            f"SELECT cause->>'causationid' AS cause, topic FROM {service}_events"
             " WHERE topic = ANY(%s) AND cause->>'causationid' ~ %s",
             (list(topics), OF_A_COMMAND),
         )
@@ -48,7 +48,7 @@ def effects_of(stack: Stack, service: str, topics: Iterable[str]) -> list[tuple[
 def row(stack: Stack, service: str, statement: str) -> dict[str, Any]:
     """Return the one row of a statement."""
     with reading(stack, service) as cursor:
-        cursor.execute(statement)  # type: ignore[arg-type]
+        cursor.execute(statement)
         found = cursor.fetchone()
     assert found is not None
     return found

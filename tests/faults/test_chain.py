@@ -348,6 +348,7 @@ class Chain(RuleBasedStateMachine):
 
     def _send(self, sale, dies_at):
         self.doom.place = dies_at
+        too_late = sale.expires_at < self.clock.now() and sale.id not in sale.till.commands
         office = Actor("anna", "head_office")
         spine = SimpleNamespace(
             application=sale.till, identities=SimpleNamespace(caller=lambda *_: office)
@@ -372,6 +373,7 @@ class Chain(RuleBasedStateMachine):
             return
         finally:
             self.doom.place = ""
+        assert not too_late, "carried out after its expiry"
         assert sale.answer in (None, answer), "another answer than before"
         sale.answer = answer
 
