@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
 from pomona_console.layout import SERVICES
 
-from .lab import Lab, Load, Overdue
+from .lab import Lab, Overdue
 from .machinery import broker_away, ctl
 from .matrix_events import disordered
-from .matrix_servers import locked
+from .matrix_servers import behind, locked
+from .proxy import Proxy
 from .terminals import EVERYTHING
 from .trial import Trial
 
@@ -47,6 +49,9 @@ WEIGHTS = {
     "terminate_backends": 3,
     "hold_lock": 2,
     "disorder": 3,
+    "reset_lines": 3,
+    "slow_lines": 2,
+    "swallow_lines": 2,
 }
 
 
@@ -81,8 +86,9 @@ def schedule(seed: int, minutes: float) -> list[Blow]:
 class Nemesis:
     """Strikes by a schedule; each kind of blow is a method."""
 
-    def __init__(self, lab: Lab, tell: Callable[[str], None]) -> None:
+    def __init__(self, lab: Lab, lines: Proxy, tell: Callable[[str], None]) -> None:
         self._lab = lab
+        self._lines = lines
         self._tell = tell
         self._blows: Mapping[str, Callable[[Blow], Any]] = {
             name: getattr(self, f"_{name}") for name in WEIGHTS
@@ -151,15 +157,32 @@ class Nemesis:
         with disordered(self._lab, "inventory", "orders"):
             time.sleep(blow.seconds)
 
+    def _reset_lines(self, _blow: Blow) -> None:
+        self._lines.reset_all()
+
+    def _slow_lines(self, blow: Blow) -> None:
+        self._lines.delay = 0.2
+        time.sleep(blow.seconds)
+        self._lines.heal()
+
+    def _swallow_lines(self, blow: Blow) -> None:
+        self._lines.swallows = True
+        time.sleep(blow.seconds)
+        self._lines.heal()
+        self._lines.reset_all()  # half of a frame is lost
+
 
 def run(trial: Trial, seed: int, minutes: float) -> None:
     """Strike under load, and write down schedule and histories so that the seed can be replayed."""
     lab = trial.lab
     blows = schedule(seed, minutes)
     kept = lab.directory / f"nemesis-{seed}.json"
-    nemesis = Nemesis(lab, trial.tell)
-    load: Load
-    with lab.load(actions=EVERYTHING) as load:
+    broker = urlsplit(lab.stack.amqp_uri)
+    with (
+        Proxy(str(broker.hostname), broker.port or 0) as lines,
+        lab.load(actions=EVERYTHING, stack=behind(lab.stack, lines.port)) as load,
+    ):
+        nemesis = Nemesis(lab, lines, trial.tell)
         load.goes_on()
         try:
             nemesis.strike(blows)

@@ -530,5 +530,5 @@ class Chain(RuleBasedStateMachine):
 
 def test_whatever_goes_wrong_each_command_has_one_effect_everywhere():
     run_state_machine_as_test(
-        Chain, settings=settings(max_examples=100, stateful_step_count=30, deadline=None)
+        Chain, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
     )
