@@ -1,5 +1,6 @@
-"""Writes docs/events.md, asyncapi.yaml and contracts.lock from the contracts: `make docs`."""
+"""Writes what follows from the contracts: documents, and who may call what. `make docs`."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -11,10 +12,13 @@ import yaml
 from pomona import fields
 from pomona.contracts import Contracts, Published, contracts_of
 from pomona_console.asyncapi import document
+from pomona_console.broker_definitions import methods_of
 from pomona_console.contract_lock import LOCK, shapes_of, text_of
 from pomona_console.layout import SERVICES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+# From these identity gives each terminal's account its permissions at the broker.
+METHODS = DOCS.parent / "services/identity/identity/methods.json"
 
 _KINDS: dict[type[Any], str] = {
     fields.Id: "id",
@@ -75,6 +79,7 @@ def documents() -> dict[Path, str]:
         DOCS / "events.md": _events(chain),
         DOCS / "asyncapi.yaml": heading + tree,
         DOCS / LOCK: text_of(shapes_of(chain)),
+        METHODS: json.dumps(methods_of(chain), indent=1) + "\n",
     }
 
 

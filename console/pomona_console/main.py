@@ -29,6 +29,7 @@ _COMMANDS = {
     "backup": "backup",
     "backups": "backup",
     "restore": "backup",
+    "identity": "identity",
 }
 _INTERRUPTED = 130
 

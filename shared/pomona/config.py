@@ -64,8 +64,8 @@ def settings_of(service: str) -> Settings:
     values = {name: _filled_in(setting) for name, setting in _settings_in(service).items()}
     return Settings(
         service=values["service"],
-        amqp=_with_password(values["amqp"], values["amqp_password_file"]),
-        database=_with_password(values["database"], values["database_password_file"]),
+        amqp=with_password(values["amqp"], values["amqp_password_file"]),
+        database=with_password(values["database"], values["database_password_file"]),
         http_port=int(values["http_port"]),
         identity_public_key=Path(values["identity_public_key"]),
         max_workers=int(values["max_workers"]),
@@ -92,13 +92,13 @@ def _personal(values: dict[str, str]) -> PersonalData | None:
     if "keys_database" not in values:
         return None
     return PersonalData(
-        keys=_with_password(values["keys_database"], values["keys_password_file"]),
+        keys=with_password(values["keys_database"], values["keys_password_file"]),
         master_keys=Path(values["master_keys"]),
         erasures=Path(values["erasures"]),
     )
 
 
-def _with_password(uri: str, file: str) -> str:
+def with_password(uri: str, file: str) -> str:
     """Put the password that a file holds into a URI; without a file the URI stays as it is."""
     if not file:
         return uri

@@ -118,10 +118,6 @@ def machine_of(user_id: str) -> Actor | None:
     return None
 
 
-def user_of_terminal(terminal_id: UUID) -> str:
-    return f"terminal-{terminal_id}"
-
-
 class Identities:
     """Tells who calls, by the keys and revocations that are known now.
 

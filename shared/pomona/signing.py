@@ -63,9 +63,19 @@ def make_key(directory: Path, at: datetime) -> None:
 def keys_in(directory: Path) -> tuple[SigningKey, ...]:
     """Return every key of the directory, the oldest first: their names say when they were made."""
     return tuple(
-        SigningKey(datetime.strptime(path.stem, _MADE_AT).replace(tzinfo=UTC), path.read_bytes())
-        for path in sorted(directory.glob("*.pem"))
+        SigningKey(_made_at(path), path.read_bytes()) for path in sorted(directory.glob("*.pem"))
     )
+
+
+def _made_at(path: Path) -> datetime:
+    return datetime.strptime(path.stem, _MADE_AT).replace(tzinfo=UTC)
+
+
+def forget_keys(directory: Path, before: datetime) -> None:
+    """Delete the keys that were made earlier: what they signed is believed no longer."""
+    for path in directory.glob("*.pem"):
+        if _made_at(path) < before:
+            path.unlink()
 
 
 def signer_of(keys: Sequence[SigningKey], at: datetime) -> SigningKey:

@@ -16,10 +16,12 @@ from identity.domain.errors import (
     SessionOver,
     StaffNoTaken,
     TerminalUnknown,
+    TooManyAttempts,
 )
 from identity.domain.person import Person
 from identity.domain.session import Session
 from identity.domain.terminal import Terminal
+from pomona import metrics
 from pomona.application import Application, Command, Question
 from pomona.eventstore import Cursor
 from pomona.identity import Actor, Claims
@@ -159,10 +161,15 @@ class Identity(Application):
         answer_at = time.monotonic() + REFUSED_AFTER_SECONDS
         terminal = self._terminal(q.actor)
         attempt = Attempt(terminal.id, q.request["staff_no"], q.at)
-        with self.reading() as cursor, cursor.connection.transaction():
-            attempt.begin(cursor)
+        try:
+            with self.reading() as cursor, cursor.connection.transaction():
+                attempt.begin(cursor)
+        except TooManyAttempts:
+            metrics.authz_denied.labels("too_many_attempts").inc()
+            raise
         person = self._admitted(q, terminal, vault)
         if person is None:
+            metrics.authz_denied.labels("not_let_in").inc()
             time.sleep(max(0.0, answer_at - time.monotonic()))
             raise NotLetIn
         session = Session.open(

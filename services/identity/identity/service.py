@@ -11,7 +11,7 @@ from identity import (
     views,
 )
 from identity.application import Identity
-from identity.given import Sealed, Vaulted
+from identity.given import Accounts, Sealed, Vaulted
 from pomona.application import Command, Question
 from pomona.doors import command, question
 from pomona.host import Host
@@ -27,6 +27,7 @@ class IdentityService:
     )
     seal = Sealed()
     vault = Vaulted()
+    settle_accounts = Accounts()
 
     @command
     def issue_code(self, c: Command) -> Any:
@@ -34,11 +35,15 @@ class IdentityService:
 
     @command
     def enrol_terminal(self, c: Command) -> Any:
-        return self.identity.enrol_terminal(c)
+        answer = self.identity.enrol_terminal(c)
+        self.settle_accounts()
+        return answer
 
     @command
     def revoke_terminal(self, c: Command) -> Any:
-        return self.identity.revoke_terminal(c)
+        answer = self.identity.revoke_terminal(c)
+        self.settle_accounts()
+        return answer
 
     @command
     def hire(self, c: Command) -> Any:
