@@ -277,7 +277,7 @@ def pump(
 def close(connection: amqp.Connection) -> None:
     """Close without waiting for a broker that may be gone."""
     try:
-        if connection.transport is not None and connection.transport.sock is not None:
+        if connection.connected:  # the broker may have closed it
             connection.transport.sock.settimeout(1)
         connection.close()
     except (*ConnectionLost, AttributeError):

@@ -82,10 +82,10 @@ def databases_of(service: str) -> tuple[str, str | None]:
         for name, setting in _settings_in(service).items()
         if name in _DATABASE_SETTINGS
     }
-    database = _with_password(values["database"], values["database_password_file"])
+    database = with_password(values["database"], values["database_password_file"])
     if "keys_database" not in values:
         return database, None
-    return database, _with_password(values["keys_database"], values["keys_password_file"])
+    return database, with_password(values["keys_database"], values["keys_password_file"])
 
 
 def _personal(values: dict[str, str]) -> PersonalData | None:

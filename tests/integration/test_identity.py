@@ -226,7 +226,8 @@ def test_what_was_revoked_is_refused_within_a_minute(office, new_till, hire):
     lost, kept = new_till(), new_till()
     sessions = {name: log_in(kept, name, pin=PIN) for name in (gone, moved, ended)}
     clients = {name: Terminal(kept.amqp_uri, s.token()) for name, s in sessions.items()}
-    stolen = Terminal(lost.amqp_uri, log_in(lost, hire(), pin=PIN).token())
+    with log_in(lost, hire(), pin=PIN) as session:
+        stolen = Terminal(lost.amqp_uri, session.token())
     assert all(map(is_let_in, (*clients.values(), stolen)))
 
     office.command("identity", "leave", {"staff_no": gone})
@@ -244,8 +245,8 @@ def test_what_was_revoked_is_refused_within_a_minute(office, new_till, hire):
         old = clients[name]._token
         assert refusal(lambda t=old: Session.resumed(kept, t)) == "session_over"
     assert refusal(lambda: log_in(lost, gone, pin=PIN)) == "unauthenticated"  # by the broker
-    for client in refused:
-        client.close()
+    for opened in (*refused, *sessions.values()):
+        opened.close()
 
 
 def test_keys_are_exchanged_without_a_call_that_fails(stack, till, hire):
