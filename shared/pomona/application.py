@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import eventsourcing.application
 import orjson
 from eventsourcing.application import project_aggregate
 from eventsourcing.domain import Aggregate, AggregateEvent, Snapshot
-from eventsourcing.persistence import JSONTranscoder, StoredEvent
+from eventsourcing.persistence import IntegrityError, JSONTranscoder, StoredEvent
 from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import register_topic
 from psycopg.sql import SQL, Identifier
@@ -27,6 +28,7 @@ from pomona.failpoints import reach
 from pomona.identity import Actor
 from pomona.memory import Memory
 from pomona.personal import People
+from pomona.turns import Turns
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -136,6 +138,7 @@ class Application(eventsourcing.application.Application[UUID]):
         self._remember = remember
         self._committed = committed
         self._memory = Memory()
+        self._turns = Turns()
         self._attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
     def register_transcodings(self, transcoder: JSONTranscoder) -> None:
@@ -177,6 +180,8 @@ class Application(eventsourcing.application.Application[UUID]):
             yield attempt
         finally:
             self._attempt.reset(token)
+            for turn in attempt.turns:
+                turn.release()
 
     def get(self, cls: type[A], aggregate_id: UUID) -> A | None:
         """Return the aggregate as it stands, or None where there is none of that class."""
@@ -186,6 +191,9 @@ class Application(eventsourcing.application.Application[UUID]):
         elif aggregate_id in attempt.loaded:
             found = attempt.loaded[aggregate_id]
         else:
+            turn = self._turns.take(aggregate_id)
+            if turn is not None:
+                attempt.turns.append(turn)
             found = self._load(cls, aggregate_id, afresh=attempt.afresh)
             attempt.hold(aggregate_id, found)
         return found if isinstance(found, cls) else None
@@ -231,9 +239,11 @@ class Application(eventsourcing.application.Application[UUID]):
             reach("commit.before")
             self._recorder.append(entry)
             reach("commit.after")
-        except BaseException:
+        except BaseException as error:
             for aggregate_id, version in attempt.seen.items():
                 self._memory.forget(aggregate_id, version)
+            if isinstance(error, IntegrityError):
+                self._turns.fight(attempt.seen.keys() & written.keys())
             raise
 
     def _within(
@@ -354,6 +364,7 @@ class Attempt:
         self.afresh = afresh
         self.loaded: dict[UUID, Any] = {}
         self.seen: dict[UUID, int] = {}
+        self.turns: list[Lock] = []
 
     def hold(self, aggregate_id: UUID, aggregate: Aggregate | None) -> None:
         """Note an aggregate before it is changed; 0 is the version of one that is not there."""
