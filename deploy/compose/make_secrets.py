@@ -1,99 +1,65 @@
 #!/usr/bin/env python3
-"""Makes the passwords, keys and tokens of the compose file; those that exist are kept."""
+"""Makes the passwords and keys of the compose file; those that exist are kept."""
 
-import base64
-import hashlib
 import json
 import secrets
 import sys
-from datetime import UTC, datetime, timedelta
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-
-from pomona.identity import Actor, issue
-from pomona.signing import SigningKey
-
-SERVICES = ("orders", "inventory", "crm", "aftersales", "analytics")
-KNOW_PEOPLE = ("crm", "aftersales")
-TOKENS_LAST = timedelta(days=365)
+from pomona.broker_access import ACCOUNTS, OPERATOR, service_user
+from pomona.running_role import running_role
+from pomona.signing import SigningKey, new_private_key
+from pomona_console.broker_definitions import contracts_of_all, definitions
+from pomona_console.layout import KNOW_PEOPLE, REPORTING, SERVICES
+from pomona_console.rabbitmq import VHOST
 
 
 def main(folder: Path) -> None:
     """Fill the folder; it is shut, its files are not: containers read them under other users."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    private_key = _kept(folder / "identity_private_key", _new_private_key(), mode=0o600)
-    _kept(folder / "identity_public_key", _public_key(private_key))
-    _kept(folder / "postgres_password", secrets.token_urlsafe(24))
-    _kept(folder / "reporting_database_password", secrets.token_urlsafe(24))
-    _kept(folder / "master_key_0001", base64.b64encode(secrets.token_bytes(32)).decode())
-    for service in KNOW_PEOPLE:
-        keys = f"{service}_keys"
-        password = _kept(folder / f"{keys}_database_password", secrets.token_urlsafe(24))
-        _kept(folder / f"{keys}_dsn", f"postgresql://{keys}:{password}@postgres:5432/{keys}")
-    users = {}
-    key = SigningKey(datetime.now(UTC), private_key.encode())
-    for service in SERVICES:
-        password = _kept(folder / f"{service}_database_password", secrets.token_urlsafe(24))
-        dsn = f"postgresql://{service}:{password}@postgres:5432/{service}"
-        _kept(folder / f"{service}_database_dsn", dsn)
-        amqp_uri = f"amqp://{service}:{secrets.token_urlsafe(24)}@rabbitmq:5672/pomona"
-        amqp_uri = _kept(folder / f"{service}_amqp_uri", amqp_uri)
-        users[service] = amqp_uri.split("@")[0].rsplit(":", 1)[1]
-        token = issue(key, Actor(id=service, role="service"), TOKENS_LAST, via=service)
-        _kept(folder / f"{service}_service_token", token)
-    _kept(folder / "rabbitmq_definitions", json.dumps(_definitions(users), indent=1))
+    for account in accounts():
+        _kept(folder / f"{account}.password", secrets.token_urlsafe(24))
+    signing_key = _kept(folder / "signing_key", new_private_key().decode())
+    public_key = SigningKey(datetime.now(UTC), signing_key.encode()).public_pem
+    _kept(folder / "identity_public_key", public_key)
+    _kept(folder / "master_key_0001", b64encode(secrets.token_bytes(32)).decode())
+    _define_broker(folder)
 
 
-def _kept(path: Path, fresh: str, *, mode: int = 0o644) -> str:
+def accounts() -> Iterator[str]:
+    """Name everybody who signs in somewhere with a password."""
+    yield from (OPERATOR, ACCOUNTS, "pepper", "postgres", REPORTING)
+    yield from map(service_user, SERVICES)
+    for database in (*SERVICES, *(f"{service}_keys" for service in KNOW_PEOPLE)):
+        yield from (database, running_role(database))
+
+
+def _define_broker(folder: Path) -> None:
+    """Write what the broker reads at its start, anew when the contracts have changed."""
+    wanted = definitions(
+        contracts_of_all(SERVICES),
+        vhost=VHOST,
+        password=lambda user: (folder / f"{user}.password").read_text("utf-8"),
+    )
+    path = folder / "rabbitmq_definitions"
+    if not path.exists() or _but_for_salt(json.loads(path.read_text())) != _but_for_salt(wanted):
+        path.write_text(json.dumps(wanted, indent=1), "utf-8")
+
+
+def _but_for_salt(wanted: dict[str, Any]) -> dict[str, Any]:
+    users = [{**user, "password_hash": None} for user in wanted["users"]]
+    return {**wanted, "users": users}
+
+
+def _kept(path: Path, fresh: str) -> str:
     if not path.exists():
-        path.touch(mode=mode)
+        path.touch(mode=0o644)
         path.write_text(fresh, "utf-8")
     return path.read_text("utf-8")
-
-
-def _new_private_key() -> str:
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    return pem.decode()
-
-
-def _public_key(private_key: str) -> str:
-    key = load_pem_private_key(private_key.encode(), password=None).public_key()
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-
-def _definitions(users: dict[str, str]) -> dict[str, object]:
-    return {
-        "vhosts": [{"name": "pomona"}],
-        "users": [
-            {
-                "name": name,
-                "password_hash": _broker_hash(password),
-                "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": [],
-            }
-            for name, password in users.items()
-        ],
-        "permissions": [
-            {"user": name, "vhost": "pomona", "configure": ".*", "write": ".*", "read": ".*"}
-            for name in users
-        ],
-    }
-
-
-def _broker_hash(password: str) -> str:
-    """Hash a password as the broker stores it: a salt of four bytes before the digest."""
-    salt = secrets.token_bytes(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from pomona_console.broker_definitions import contracts_of_all, definitions
+from pomona_console.layout import SERVICES
+
 Parts = dict[str, dict[str, Any]]
 
 
@@ -82,7 +85,8 @@ def test_a_service_and_its_migration_share_one_image_built_for_it(
         context = deploy.joinpath("compose", service["build"]["context"]).resolve()
         assert (context / service["build"]["dockerfile"]).is_file()
         assert migration["command"] == ["pomona.migrate"]
-        assert service["secrets"] == migration["secrets"]
+        assert migration["secrets"][0] == f"{name}.password"
+        assert f"{name}.password" not in service["secrets"]
 
 
 def test_a_service_is_confined(parts: Parts, services: frozenset[str]) -> None:
@@ -103,10 +107,12 @@ def test_only_this_machine_reaches_a_published_port(parts: Parts) -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_settings_name_files_and_hold_no_password(parts: Parts) -> None:
+def test_no_setting_holds_a_password(parts: Parts) -> None:
     for part in parts.values():
-        for value in part.get("environment", {}).values():
-            assert value.startswith(("/run/secrets/", "/var/lib/pomona/"))
+        for name, value in part.get("environment", {}).items():
+            assert urlsplit(value).password is None
+            if "PASSWORD" in name:
+                assert value.startswith("/run/secrets/")
 
 
 def test_every_secret_that_is_used_is_declared_and_made(
@@ -142,30 +148,66 @@ def test_made_secrets_are_never_in_the_repository_and_never_made_twice(
     assert made.stat().st_mode & 0o077 == 0
 
 
-def test_the_broker_knows_every_service_by_the_password_in_its_uri(
-    made: Path, services: frozenset[str]
+def test_the_broker_is_told_what_the_contracts_say_with_the_passwords_that_were_made(
+    made: Path, parts: Parts, services: frozenset[str]
 ) -> None:
-    definitions = json.loads((made / "rabbitmq_definitions").read_text())
-    assert {user["name"] for user in definitions["users"]} == services
-    for user in definitions["users"]:
-        uri = urlsplit((made / f"{user['name']}_amqp_uri").read_text())
-        stored = base64.b64decode(user["password_hash"])
-        salt, digest = stored[:4], stored[4:]
-        assert uri.username == user["name"]
-        assert uri.password
-        assert hashlib.sha256(salt + uri.password.encode()).digest() == digest
+    told = json.loads((made / "rabbitmq_definitions").read_text())
+    wanted = definitions(contracts_of_all(SERVICES), vhost="pomona", password=lambda _: "x")
+    hashes = {user["name"]: user.pop("password_hash") for user in told["users"]}
+    for user in wanted["users"]:
+        del user["password_hash"]
+
+    assert told == wanted
+    assert set(hashes) == {"pomona", "accounts", "enrolment"} | {f"service-{n}" for n in services}
+    for name in hashes.keys() - {"enrolment"}:
+        assert is_hash_of(hashes[name], (made / f"{name}.password").read_text())
+    for service in services:
+        uri = urlsplit(parts[service]["environment"]["POMONA_AMQP_URI"])
+        assert (uri.username, uri.path) == (f"service-{service}", "/pomona")
 
 
-def test_the_database_is_made_with_the_password_in_the_dsn(
-    made: Path, deploy: Path, services: frozenset[str]
+def is_hash_of(stored: str, password: str) -> bool:
+    """Say whether RabbitMQ would take the password: a salt of four bytes precedes the digest."""
+    salt, digest = base64.b64decode(stored)[:4], base64.b64decode(stored)[4:]
+    return hashlib.sha256(salt + password.encode()).digest() == digest
+
+
+def test_a_change_of_contracts_reaches_the_definitions_that_were_made_before(
+    deploy: Path, tmp_path: Path
 ) -> None:
-    statements = (deploy / "compose/databases.sql").read_text()
+    folder = tmp_path / "secrets"
+    make_secrets(deploy, folder)
+    told = json.loads((folder / "rabbitmq_definitions").read_text())
+    old = {**told, "permissions": told["permissions"][:-1]}
+    (folder / "rabbitmq_definitions").write_text(json.dumps(old))
+
+    make_secrets(deploy, folder)
+
+    told_now = json.loads((folder / "rabbitmq_definitions").read_text())
+    assert told_now["permissions"] == told["permissions"]
+
+
+def test_a_migration_signs_in_as_the_owner_and_a_service_does_not(
+    parts: Parts, services: frozenset[str]
+) -> None:
     for name in services:
-        dsn = urlsplit((made / f"{name}_database_dsn").read_text())
-        assert (dsn.username, dsn.hostname, dsn.path) == (name, "postgres", f"/{name}")
-        assert dsn.password == (made / f"{name}_database_password").read_text()
-        assert f"`cat /run/secrets/{name}_database_password`" in statements
-        assert f"ALTER ROLE {name} PASSWORD" in statements
+        for part, role in ((f"{name}-migration", name), (name, f"{name}_app")):
+            environment = parts[part]["environment"]
+            dsn = urlsplit(environment["POMONA_DATABASE_DSN"])
+            assert (dsn.username, dsn.hostname, dsn.path) == (role, "postgres", f"/{name}")
+            password = environment["POMONA_DATABASE_PASSWORD_FILE"]
+            assert password == f"/run/secrets/{role}.password"
+
+
+def test_every_database_that_a_service_uses_is_made(parts: Parts, services: frozenset[str]) -> None:
+    [made] = re.findall(r"for name in ([\w ]+);", parts["databases"]["command"][2])
+    used = {
+        urlsplit(value).path[1:]
+        for name in services
+        for value in parts[name]["environment"].values()
+        if value.startswith("postgresql:")
+    }
+    assert set(made.split()) == used
 
 
 def test_prometheus_asks_every_service(

@@ -30,47 +30,53 @@ def secrets(deploy: Path, server: Stack, tmp_path_factory: pytest.TempPathFactor
     """The secrets with which the statements have run, twice."""
     folder = tmp_path_factory.mktemp("compose") / "secrets"
     subprocess.run([sys.executable, deploy / "compose/make_secrets.py", folder], check=True)
-    statements = (deploy / "compose/databases.sql").read_text()
     binaries = find_binaries()
     assert binaries is not None
     psql = [str(binaries / "psql"), "--no-psqlrc", "--quiet", server.admin_dsn]
     for _ in range(2):
-        here = statements.replace("/run/secrets", str(folder))
-        subprocess.run(psql, input=here, text=True, check=True)
+        for file, *settings in (
+            ("database.sql", "--set=name=orders"),
+            ("database.sql", "--set=name=crm"),
+            ("database.sql", "--set=name=analytics"),
+            ("reporting.sql",),
+        ):
+            statements = (deploy / "compose" / file).read_text()
+            here = statements.replace("/run/secrets", str(folder))
+            subprocess.run([*psql, *settings], input=here, text=True, check=True)
     return folder
 
 
 def dsn_of(user: str, database: str, *, secrets: Path, server: Stack) -> str:
     admin = urlsplit(server.admin_dsn)
-    password = (secrets / f"{user}_database_password").read_text()
+    password = (secrets / f"{user}.password").read_text()
     host = admin.netloc.rpartition("@")[2]
     return urlunsplit((admin.scheme, f"{user}:{password}@{host}", f"/{database}", "", ""))
 
 
 def test_a_service_migrates_its_own_database_through_the_entrypoint(
-    deploy: Path, secrets: Path, server: Stack, tmp_path: Path
+    deploy: Path, secrets: Path, server: Stack
 ) -> None:
-    dsn = dsn_of("orders", "orders", secrets=secrets, server=server)
-    (tmp_path / "dsn").write_text(dsn)
+    owner = urlsplit(dsn_of("orders", "orders", secrets=secrets, server=server))
+    dsn = owner._replace(netloc=f"orders@{owner.netloc.rpartition('@')[2]}").geturl()
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "POMONA_SERVICE": "orders",
-        "POMONA_AMQP_URI_FILE": str(secrets / "orders_amqp_uri"),
-        "POMONA_DATABASE_DSN_FILE": str(tmp_path / "dsn"),
-        "POMONA_IDENTITY_PUBLIC_KEY": str(secrets / "identity_public_key"),
-        "POMONA_SERVICE_TOKEN": str(secrets / "orders_service_token"),
+        "POMONA_DATABASE_DSN": dsn,
+        "POMONA_DATABASE_PASSWORD_FILE": str(secrets / "orders.password"),
     }
 
     subprocess.run([deploy / "docker/entrypoint", "pomona.migrate"], env=environment, check=True)
 
-    with psycopg.connect(dsn) as connection:
-        tables = connection.execute("SELECT to_regclass('orders_events'), to_regclass('inbox')")
-        assert None not in (tables.fetchone() or (None,))
+    running = dsn_of("orders_app", "orders", secrets=secrets, server=server)
+    with psycopg.connect(running) as connection:
+        connection.execute("SELECT * FROM orders_events, inbox")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM orders_events")
 
 
 def test_a_service_cannot_enter_the_database_of_another(secrets: Path, server: Stack) -> None:
     with pytest.raises(psycopg.OperationalError, match="permission denied"):
-        psycopg.connect(dsn_of("crm", "orders", secrets=secrets, server=server))
+        psycopg.connect(dsn_of("crm_app", "orders", secrets=secrets, server=server))
 
 
 def test_analysts_only_read_and_not_for_long(secrets: Path, server: Stack) -> None:

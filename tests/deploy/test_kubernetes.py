@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import kubernetes_validate
 import pytest
@@ -180,21 +181,64 @@ def test_k11_secrets_are_mounted_by_reference_and_never_written_down(
 ) -> None:
     assert not [m for m in manifests if m["kind"] == "Secret"]
     for pod, container in pods(manifests):
-        assert "env" not in container
+        for setting in container["env"]:
+            if "valueFrom" in setting:
+                assert set(setting["valueFrom"]) == {"configMapKeyRef"}
+            else:
+                assert urlsplit(setting["value"]).password is None
         [mounted] = [v["projected"]["sources"] for v in pod["volumes"] if v["name"] == "secrets"]
-        assert [set(source) for source in mounted] == [{"secret"}, {"secret"}]
+        assert {kind for source in mounted for kind in source} == {"secret", "configMap"}
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
-def test_k11_every_service_reads_its_own_secret_and_the_public_key(
+def test_k11_a_service_reads_its_own_secret_and_its_migration_another(
     overlay: str, request: pytest.FixtureRequest
 ) -> None:
-    for name, deployment in by_name(request.getfixturevalue(overlay), "Deployment").items():
-        [volume] = [
-            v for v in deployment["spec"]["template"]["spec"]["volumes"] if v["name"] == "secrets"
-        ]
-        secrets = [source["secret"]["name"] for source in volume["projected"]["sources"]]
-        assert secrets == [f"{name}-secrets", "identity"]
+    rendered = request.getfixturevalue(overlay)
+    for kind, expected in {
+        "Deployment": ["{}-secrets", "identity", "authority"],
+        "Job": ["{}-migration", "authority"],
+    }.items():
+        for name, workload in by_name(rendered, kind).items():
+            [volume] = [
+                v for v in workload["spec"]["template"]["spec"]["volumes"] if v["name"] == "secrets"
+            ]
+            mounted = [
+                next(iter(source.values()))["name"] for source in volume["projected"]["sources"]
+            ]
+            assert mounted == [name_.format(name) for name_ in expected]
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_s10_every_connection_is_encrypted_and_its_other_end_verified(
+    overlay: str, request: pytest.FixtureRequest
+) -> None:
+    for _, container in pods(request.getfixturevalue(overlay)):
+        for setting in container["env"]:
+            uri = urlsplit(setting.get("value", ""))
+            asked = dict(parse_qsl(uri.query))
+            if uri.scheme == "postgresql":
+                assert asked["sslmode"] == "verify-full"
+                assert asked["sslrootcert"] == "/run/secrets/pomona/ca.crt"
+            elif uri.scheme:
+                assert uri.scheme == "amqps"
+                assert asked["cacertfile"] == "/run/secrets/pomona/ca.crt"
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_s12_a_migration_is_the_owner_and_a_service_is_not(
+    overlay: str, request: pytest.FixtureRequest
+) -> None:
+    def users(workload: Manifest) -> set[str | None]:
+        [container] = workload["spec"]["template"]["spec"]["containers"]
+        uris = [urlsplit(setting.get("value", "")) for setting in container["env"]]
+        return {uri.username for uri in uris if uri.scheme == "postgresql"}
+
+    rendered = request.getfixturevalue(overlay)
+    for job in of_kind(rendered, "Job"):
+        assert users(job) <= {"$(POMONA_SERVICE)", "$(POMONA_SERVICE)_keys"}
+    for deployment in of_kind(rendered, "Deployment"):
+        assert users(deployment) <= {"$(POMONA_SERVICE)_app", "$(POMONA_SERVICE)_keys_app"}
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 OVERLAYS = ("local", "production")
-KNOW_PEOPLE = ("crm", "aftersales")
+BESIDES = {"identity": ["../accounts"], "crm": ["../people"], "aftersales": ["../people"]}
 
 
 def kustomization(folder: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_the_base_has_a_folder_for_every_service_which_says_its_name_and_nothing
         assert kustomization(base / name) == {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
-            "components": ["../service", "../people"] if name in KNOW_PEOPLE else ["../service"],
+            "components": ["../service", *BESIDES.get(name, ())],
             "configMapGenerator": [{"name": "settings", "literals": [f"POMONA_SERVICE={name}"]}],
             "namePrefix": f"{name}-",
             "labels": [{"pairs": {"app.kubernetes.io/name": name}, "includeSelectors": True}],

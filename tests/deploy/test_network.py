@@ -38,7 +38,10 @@ def edges(manifests: Manifests) -> set[Edge]:
 
 
 def edges_of_the_architecture(services: frozenset[str]) -> set[Edge]:
-    """Prometheus asks every service; a service knows the broker and its own database, by name."""
+    """Prometheus asks every service; a service knows the broker and its own database, by name.
+
+    Only identity reaches the broker's management, to make the terminals' accounts.
+    """
     return {
         edge
         for service in services
@@ -46,10 +49,10 @@ def edges_of_the_architecture(services: frozenset[str]) -> set[Edge]:
             ("prometheus", service, "TCP http"),
             (service, "kube-dns", "UDP 53"),
             (service, "kube-dns", "TCP 53"),
-            (service, "rabbitmq", "TCP 5672"),
+            (service, "rabbitmq", "TCP 5671"),
             (service, f"database.pomona/{service}", "TCP 5432"),
         )
-    }
+    } | {(service, "rabbitmq", "TCP 15671") for service in services & {"identity"}}
 
 
 def test_k6_the_template_has_the_edges_of_one_service(template: Manifests) -> None:

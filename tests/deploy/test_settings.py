@@ -15,34 +15,36 @@ def needed(deploy: Path, service: str) -> set[str]:
 def test_compose_gives_every_needed_setting(deploy: Path, services: frozenset[str]) -> None:
     parts = yaml.safe_load((deploy / "compose/compose.yaml").read_text())["services"]
     for name in services:
-        given = {setting.removesuffix("_FILE") for setting in parts[name]["environment"]}
-        assert needed(deploy, name) <= given
+        assert needed(deploy, name) <= set(parts[name]["environment"])
+
+
+def test_compose_mounts_what_settings_name_and_nothing_else(
+    deploy: Path, services: frozenset[str]
+) -> None:
+    parts = yaml.safe_load((deploy / "compose/compose.yaml").read_text())["services"]
+    for name in (part for service in services for part in (service, f"{service}-migration")):
         mounted = {
             # of a folder of secrets, the folder is named
             f"/run/secrets/{secret if isinstance(secret, str) else secret['target'].split('/')[0]}"
             for secret in parts[name]["secrets"]
-        }
-        volumes = {volume.split(":")[1] for volume in parts[name].get("volumes", ())}
-        assert mounted | volumes == set(parts[name]["environment"].values())
+        } | {volume.split(":")[1] for volume in parts[name].get("volumes", ())}
+        named = {v for v in parts[name]["environment"].values() if v.startswith("/")}
+        assert mounted == named
 
 
 def test_kubernetes_gives_every_needed_setting(deploy: Path, services: frozenset[str]) -> None:
     base = deploy / "k8s/base"
+    [container] = yaml.safe_load((base / "service/deployment.yaml").read_text())["spec"][
+        "template"
+    ]["spec"]["containers"]
+    everybodys = {setting["name"] for setting in container["env"]}
     for name in services:
         components = yaml.safe_load((base / name / "kustomization.yaml").read_text())["components"]
-        given = set()
+        given = set(everybodys)
         for component in components:
-            text = (base / name / component / "kustomization.yaml").read_text()
-            [settings] = yaml.safe_load(text)["configMapGenerator"]
-            given |= {line.partition("=")[0].removesuffix("_FILE") for line in settings["literals"]}
+            parts = yaml.safe_load((base / name / component / "kustomization.yaml").read_text())
+            [settings] = parts["configMapGenerator"]
+            given |= {line.partition("=")[0] for line in settings["literals"]}
+            patches = "".join(patch["patch"] for patch in parts.get("patches", ()))
+            given |= set(re.findall(r"name: (POMONA_\w+)", patches))
         assert needed(deploy, name) <= given
-
-
-def test_the_entrypoint_knows_every_setting_that_may_come_as_a_file(deploy: Path) -> None:
-    texts = [
-        (deploy / "compose/compose.yaml").read_text(),
-        (deploy / "k8s/base/service/kustomization.yaml").read_text(),
-        (deploy / "k8s/base/people/kustomization.yaml").read_text(),
-    ]
-    used = {setting for text in texts for setting in re.findall(r"POMONA_\w+_FILE", text)}
-    assert used == set(re.findall(r"POMONA_\w+_FILE", (deploy / "docker/entrypoint").read_text()))
