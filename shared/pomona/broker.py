@@ -18,7 +18,7 @@ from pomona.envelope import Envelope
 from pomona.failpoints import reach
 from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
 
-HEARTBEAT = 9  # a dead peer is noticed after two, and a look: within 20 seconds
+HEARTBEAT = 8  # a dead peer is noticed after two, and a look: within 20 seconds
 CONNECT_TIMEOUT = 5.0
 WAIT_TIMEOUT = 20.0
 READ_AHEAD = 64 * 1024
