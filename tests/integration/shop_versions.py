@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate, event
+from eventsourcing.utils import clear_topic_cache
 
 from pomona.application import Application
 from pomona.contracts import Contracts, Published
@@ -142,6 +143,7 @@ class Process:
 
 
 def main() -> None:
+    clear_topic_cache()  # the shop that we borrow from has these names as well
     process = Process(*sys.argv[1:])
     for line in sys.stdin:
         order = json.loads(line)
