@@ -85,6 +85,11 @@ amqp_connected = Gauge(
     "pomona_amqp_connected", "1 while the connection to the broker stands.", ["purpose"]
 )
 authz_denied = Counter("pomona_authz_denied_total", "Calls refused to their caller.", ["reason"])
+erasures = Counter(
+    "pomona_erasures_total",
+    "People who were erased: as asked, or again after a crash or a restore.",
+    ["result"],
+)
 invalid_messages = Counter("pomona_invalid_messages_total", "Requests refused.", ["reason"])
 trust_learned = Gauge(
     "pomona_trust_learned_timestamp_seconds",

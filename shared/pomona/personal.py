@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
+from pomona import metrics
 from pomona.config import PersonalData
 from pomona.erasures import Erasure, ErasureJournal
 from pomona.eventstore import Cursor
@@ -126,8 +127,10 @@ class People:
         return key
 
     def must_know(self, person_id: UUID) -> PersonKey:
-        """Return a person's key. Raises LookupError: somebody not erased must have one."""
+        """Return the key of somebody who must have one. Raises `PersonErased`, or LookupError."""
         key = self.key_of(person_id)
+        if key is None and self.has_erased(person_id):
+            raise PersonErased
         if key is None:
             raise LookupError("a key is missing: was the database of keys restored to the end?")
         return key
@@ -136,6 +139,10 @@ class People:
         with self._cursor() as cursor:
             cursor.execute("SELECT 1 FROM erased_people WHERE person_id = %s", (person_id,))
             return cursor.fetchone() is not None
+
+    def adopt(self, person_id: UUID, key: bytes) -> None:
+        """Keep a key that was made elsewhere as this person's first. Safe to repeat."""
+        self._keep(str(person_id), 1, key)
 
     def renew(self, person_id: UUID, reseal: Callable[[PersonKey], None]) -> None:
         """Replace a key that may have leaked: `reseal` seals anew what is worth keeping.
@@ -160,6 +167,7 @@ class People:
         self.journal.write(person_id, at)
         reach("personal.after_journal")
         self.destroy([Erasure(person_id, at)])
+        metrics.erasures.labels("asked").inc()
         reach("personal.after_erasure")
 
     def destroy(self, erasures: Sequence[Erasure]) -> int:
@@ -236,7 +244,10 @@ class People:
         return self._masters.unwrap(row["master"], bytes(row["wrapped"]), row["owner"])
 
     def _make(self, owner: str, generation: int) -> None:
-        master, wrapped = self._masters.wrap(urandom(KEY_BYTES), owner)
+        self._keep(owner, generation, urandom(KEY_BYTES))
+
+    def _keep(self, owner: str, generation: int, key: bytes) -> None:
+        master, wrapped = self._masters.wrap(key, owner)
         with self._cursor() as cursor, cursor.connection.transaction():
             cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (MAKING_OR_ERASING,))
             cursor.execute(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import pytest
@@ -393,6 +394,20 @@ def test_an_anonymous_customers_words_have_a_key_of_their_own(desk):
 
     assert desk.story(claim["claim_id"])["note"] == SAID
     assert desk.people.key_of(UUID(claim["claim_id"])) is not None
+
+
+def test_notes_of_0_1_0_are_sealed_at_the_first_start(desk):
+    claim = desk.complain(desk.sell(customer=uuid4()))
+    with desk.aftersales.reading() as cursor:
+        cursor.execute("CREATE TABLE claim_notes (claim_id uuid PRIMARY KEY, note text NOT NULL)")
+        cursor.execute("INSERT INTO claim_notes VALUES (%s, %s)", (claim["claim_id"], SAID))
+
+    desk.aftersales.catch_up()
+
+    assert desk.story(claim["claim_id"])["note"] == SAID
+    with desk.aftersales.reading() as cursor:
+        cursor.execute("SELECT (SELECT count(*) FROM claim_notes) AS n, sealed FROM claim_words")
+        assert cursor.fetchone() == {"n": 0, "sealed": ANY}
 
 
 def test_after_a_restore_the_erasure_journal_silences_the_erased_again(desk):

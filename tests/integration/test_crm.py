@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from os import urandom
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
+from psycopg.types.json import Jsonb
 
 from crm import contracts, policies, projections, views
 from crm.application import Crm
@@ -24,7 +26,7 @@ from pomona.eventstore import Cursor, environment
 from pomona.identity import Actor
 from pomona.master_keys import MasterKeys
 from pomona.migrate import migrate
-from pomona.personal import People, PersonErased
+from pomona.personal import People, PersonErased, PersonKey
 
 pytestmark = pytest.mark.integration
 
@@ -337,6 +339,19 @@ def test_nobody_is_erased_whose_erasure_cannot_be_written_down(desk, tmp_path):
     assert desk.shown(customer_id)["name"] == "王小明"
 
 
+def test_a_customer_whose_key_was_lost_is_neither_shown_as_erased_nor_sealed_anew(desk):
+    """So it is after a restore of the keys to a moment before the events."""
+    customer_id = desk.register()
+    with psycopg.connect(desk.keys_dsn) as connection:
+        connection.execute("DELETE FROM data_keys WHERE owner = %s", (str(customer_id),))
+
+    with pytest.raises(LookupError, match="restored"):
+        desk.shown(customer_id)
+    with pytest.raises(LookupError, match="restored"):
+        desk.do("correct_customer", customer_id=customer_id, name="王大明")
+    assert not desk.has_key(customer_id)
+
+
 def test_an_erased_customer_gets_no_key_again(desk):
     customer_id = desk.register()
     desk.do("erase_customer", customer_id=customer_id)
@@ -404,6 +419,32 @@ def test_head_office_sees_who_looked_at_a_customer_and_nothing_of_the_customer(d
         }
     ]
     assert desk.count("customer_reads") == 2, "a search that finds nobody is written down too"
+
+
+def test_the_keys_of_0_1_0_are_taken_over_and_their_tables_dropped(desk):
+    customer_id, raw = uuid4(), urandom(32)
+    sealed = PersonKey(customer_id, raw).seal({"name": "王小明", "phone": "+8613800138000"})
+    with desk.crm.reading() as cursor:
+        cursor.execute(
+            "CREATE TABLE person_keys (customer_id uuid PRIMARY KEY, key bytea NOT NULL);"
+            "CREATE TABLE phone_index_key (key bytea NOT NULL)"
+        )
+        cursor.execute("INSERT INTO person_keys VALUES (%s, %s)", (customer_id, raw))
+        cursor.execute(
+            "INSERT INTO customers (customer_id, registered_at, sealed) VALUES (%s, %s, %s)",
+            (customer_id, NOW, Jsonb(sealed)),
+        )
+        cursor.execute("INSERT INTO phone_index VALUES ('old digest', %s)", (customer_id,))
+
+    desk.crm.catch_up()
+
+    assert desk.shown(customer_id)["name"] == "王小明"
+    assert desk.found("13800138000")["customer_id"] == str(customer_id)
+    assert desk.count("person_keys") == 0
+    migrate("crm", desk.dsn, desk.keys_dsn)
+    with desk.crm.reading() as cursor:
+        cursor.execute("SELECT to_regclass('person_keys') AS found")
+        assert cursor.fetchone()["found"] is None
 
 
 def test_an_unknown_customer_is_named_as_such(desk):

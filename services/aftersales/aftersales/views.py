@@ -89,6 +89,14 @@ CREATE TABLE IF NOT EXISTS claim_words (
     sealed         text NOT NULL
 );
 CREATE INDEX IF NOT EXISTS claim_words_of ON claim_words (person_id);
+-- 0.1.0 kept notes in clear: they are sealed at the first start, and their table then dropped.
+DO $$ BEGIN
+    IF to_regclass('claim_notes') IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM claim_notes) THEN
+            DROP TABLE claim_notes;
+        END IF;
+    END IF;
+END $$;
 """
 
 
@@ -120,6 +128,19 @@ def notes_of(cursor: Cursor, person_id: UUID) -> list[Note]:
 
 def replace_note(cursor: Cursor, claim_id: UUID, sealed: str) -> None:
     cursor.execute("UPDATE claim_words SET sealed = %s WHERE claim_id = %s", (sealed, claim_id))
+
+
+def take_notes_in_clear(cursor: Cursor) -> list[dict[str, Any]]:
+    """Remove and return the notes of 0.1.0: claim_id, customer_id and note."""
+    cursor.execute("SELECT to_regclass('claim_notes') IS NOT NULL AS there")
+    row = cursor.fetchone()
+    if row is None or not row["there"]:
+        return []
+    cursor.execute(
+        "DELETE FROM claim_notes USING claims WHERE claims.claim_id = claim_notes.claim_id"
+        " RETURNING claims.claim_id, customer_id, note"
+    )
+    return cursor.fetchall()
 
 
 def drop_notes(cursor: Cursor, person_ids: Sequence[UUID]) -> None:

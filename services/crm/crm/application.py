@@ -1,6 +1,6 @@
 """The use cases of crm: fetch, ask, save."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +9,12 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from crm import views
+from crm import upgrade, views
 from crm.domain.customer import PERSONAL, Customer
 from crm.domain.errors import CustomerExists, CustomerUnknown, PhoneTaken, WasErased
 from crm.domain.loyalty import LoyaltyAccount
 from crm.domain.phone import normalised_phone
+from pomona import metrics
 from pomona.application import Application, Command
 from pomona.eventstore import Cursor
 from pomona.personal import PersonErased, PersonKey
@@ -63,7 +64,7 @@ class Crm(Application):
         told = _told(c.request)
         self._must_be_new(customer_id)
         self._must_be_free(told, customer_id)
-        sealed = self._key(customer_id).seal(told)
+        sealed = self._key(self.people.key_for, customer_id).seal(told)
         customer = Customer.register(
             customer_id=customer_id, store_id=c.store_id, sealed=sealed, at=c.at
         )
@@ -74,7 +75,7 @@ class Crm(Application):
         customer.must_be_known()
         told = _told(c.request)
         self._must_be_free(told, customer.id)
-        customer.correct(self._key(customer.id).seal(told), at=c.at)
+        customer.correct(self._key(self.people.must_know, customer.id).seal(told), at=c.at)
         return self._commit(c, customer, told)
 
     def erase_customer(self, c: Command) -> dict[str, Any]:
@@ -86,6 +87,7 @@ class Crm(Application):
 
     def catch_up(self) -> None:
         """Erase whoever is in the erasure journal and not erased here: after a crash, a restore."""
+        self._take_over_keys()
         erasures = {erasure.person_id: erasure for erasure in self.people.journal.read()}
         self.people.destroy(list(erasures.values()))
         with self.reading() as cursor:
@@ -96,6 +98,17 @@ class Crm(Application):
                 customer.erase(at=erasures[customer_id].at)
                 with suppress(IntegrityError):  # another replica was faster
                     self.commit(Upkeep("erasure-journal"), customer)
+                    metrics.erasures.labels("again").inc()
+
+    def _take_over_keys(self) -> None:
+        with self.reading() as cursor, cursor.connection.transaction():
+            for customer_id in upgrade.take_over_keys(cursor, self.people):
+                sealed = views.sealed_of(cursor, customer_id)
+                key = self.people.key_of(customer_id)
+                if key is not None and sealed.get("phone"):
+                    phone = key.open_field("phone", str(sealed["phone"]))
+                    views.index_phone(cursor, customer_id, self.digest_of(phone))
+                upgrade.forget_old_key(cursor, customer_id)
 
     def renew_key(self, customer_id: UUID, at: datetime) -> None:
         """Seal what a customer told us with a new key; the old one, which may be known, goes."""
@@ -125,9 +138,9 @@ class Crm(Application):
             raise CustomerUnknown
         return customer
 
-    def _key(self, customer_id: UUID) -> PersonKey:
+    def _key(self, find: Callable[[UUID], PersonKey], customer_id: UUID) -> PersonKey:
         try:
-            return self.people.key_for(customer_id)
+            return find(customer_id)
         except PersonErased:
             raise WasErased from None
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from crm import contracts, policies, projections, views
+from crm import contracts, policies, projections, upgrade, views
 from crm.application import Crm
 from crm.domain.phone import normalised_phone
 from pomona.application import Command, Question
@@ -21,7 +21,7 @@ class CrmService:
         contracts=contracts,
         react=policies.react,
         remember=projections.remember,
-        schema=views.SCHEMA,
+        schema=views.SCHEMA + upgrade.SCHEMA,
         append_only=("customer_reads",),
     )
 
