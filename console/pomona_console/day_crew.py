@@ -5,15 +5,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from pomona.contracts import Role
 from pomona.errors import Refused, Unavailable
+from pomona.session import Credentials, Session
 from pomona.terminal import Terminal
 from pomona_console.report_words import in_chinese, say
 from pomona_console.stack import Stack, terminal_for
 from pomona_console.trouble import Trouble
+
+_T = TypeVar("_T")
 
 PATIENCE_SECONDS = 600.0
 LONGEST_PAUSE = 2.0
@@ -73,6 +76,7 @@ class Crew:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._away: dict[str, float] = {}
+        self._sessions: list[Session] = []
         self._people: dict[tuple[str, UUID | None, UUID | None], tuple[Worker, Terminal]] = {}
 
     def person(
@@ -98,12 +102,23 @@ class Crew:
                 self._people[key] = (Worker(self, terminal), terminal)
             return self._people[key][0]
 
+    def seat(self, credentials: Credentials, session: Session) -> None:
+        """Take in somebody who logged in at a terminal of their own."""
+        terminal = Terminal(
+            credentials.amqp_uri, session.token, locale="zh-CN" if in_chinese() else "en"
+        )
+        store_id = UUID(session.store_id) if session.store_id else None
+        key = (session.staff_no, store_id, UUID(credentials.terminal_id))
+        with self._lock:
+            self._people[key] = (Worker(self, terminal), terminal)
+            self._sessions.append(session)
+
     def count(self) -> None:
         with self._lock:
             self.calls += 1
         self._answered()
 
-    def until_answered(self, service: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def until_answered(self, service: str, call: Callable[[], _T]) -> _T:
         """Call until there is an answer. Raises `Refused` where waiting would not change it."""
         pause, began = 0.1, time.monotonic()
         while not self._stop.is_set():
@@ -180,3 +195,5 @@ class Crew:
         self._stop.set()
         for _, terminal in self._people.values():
             terminal.close()
+        for session in self._sessions:
+            session.close()

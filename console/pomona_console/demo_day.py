@@ -26,6 +26,7 @@ from pomona_console.demo_catalogue import (
     Fruit,
     Store,
 )
+from pomona_console.demo_staff import code_for, open_till, take_on
 from pomona_console.report_words import say
 from pomona_console.verify_positions import wait_until_caught_up
 
@@ -65,6 +66,7 @@ class DemoDay:
     def play(self) -> None:
         for words, step in (
             (say("开店", "opening the stores"), self.open_chain),
+            (say("终端登记、登录", "enrolling tills, logging in"), self.open_tills),
             (say("收货、定价", "receiving and pricing"), self.begin),
             (say("营业", "selling"), self.trade),
             (say("损耗、调拨", "shrinkage and a transfer"), self.tidy_up),
@@ -85,11 +87,14 @@ class DemoDay:
 
     def cashier(self, store: Store, till: int) -> Worker:
         return self.crew.person(
-            f"cashier-{store.code}-{till + 1}",
+            self.staff_no(store, till),
             "cashier",
             store_id=store.id,
             terminal_id=store.terminal_id(till),
         )
+
+    def staff_no(self, store: Store, till: int) -> str:
+        return f"cashier-{store.code.lower()}-{till + 1}"
 
     # -- the day
 
@@ -145,6 +150,16 @@ class DemoDay:
                 phone=customer.phone,
             )
         self._catch_up()
+
+    def open_tills(self) -> None:
+        jobs = []
+        for store in STORES:
+            for till in range(TILLS):
+                staff_no = self.staff_no(store, till)
+                take_on(self.head_office, staff_no, store_id=store.id)
+                code = code_for(self.head_office, store.terminal_id(till), store_id=store.id)
+                jobs.append(partial(open_till, self.crew, code, staff_no))
+        self.crew.all_do(jobs)
 
     def begin(self) -> None:
         self._in_every_store(self._begin)
