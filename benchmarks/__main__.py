@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
@@ -29,30 +30,31 @@ CELLS: dict[str, Callable[[Arena], Outcome]] = {
     "P2": p2,
     "P3": p3,
     "P5": p5,
-    "P7": p7,
     "P8": p8,
     "P9": p9,
-    "P10": p10,
     "P11": p11,
+    "P7": p7,
+    "P10": p10,
 }
 
 
 def run(names: Sequence[str], stack: Stack, scale: Scale, tell: Tell) -> dict[str, Outcome]:
     """Play the cells one after the other; a cell whose work went wrong is void."""
-    arena = Arena(stack, scale, tell)
     outcomes = {}
-    for name in names:
-        started = time.monotonic()
-        cell = CELLS[name]
-        tell(f"{name}: starting")
-        try:
-            outcome = cell(arena)
-        except Void as void:
-            outcome = Outcome(what=(cell.__doc__ or "").rstrip("."), correct=False)
-            outcome.why_void = str(void)
-        outcome.settings = arena.settings()
-        outcome.seconds = time.monotonic() - started
-        outcomes[name] = outcome
+    with ExitStack() as kept:
+        arena = Arena(stack, scale, tell, kept)
+        for name in names:
+            started = time.monotonic()
+            cell = CELLS[name]
+            tell(f"{name}: starting")
+            try:
+                outcome = cell(arena)
+            except Void as void:
+                outcome = Outcome(what=(cell.__doc__ or "").rstrip("."), correct=False)
+                outcome.why_void = str(void)
+            outcome.settings = arena.settings()
+            outcome.seconds = time.monotonic() - started
+            outcomes[name] = outcome
     return outcomes
 
 

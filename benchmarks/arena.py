@@ -5,8 +5,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -37,11 +37,16 @@ Under = Literal["threads", "eventlet"]
 
 @dataclass(frozen=True)
 class Arena:
-    """Servers with nothing in them, how much to do there, and whom to tell."""
+    """Servers with nothing in them, how much to do there, and whom to tell.
+
+    What several cells need is opened once, under its name in `shared`, and closed with `kept`.
+    """
 
     stack: Stack
     scale: Scale
     tell: Tell
+    kept: ExitStack = field(default_factory=ExitStack)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     def play(self, contenders: Mapping[str, Turn]) -> Played:
         directory = Path(self.setting("data_directory"))

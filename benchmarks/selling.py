@@ -278,10 +278,11 @@ class Watch:
         return ages
 
 
-def caught_up(stack: Stack, orders: int) -> None:
-    """Wait until analytics knows every order. Raises `Void`."""
-    deadline = time.monotonic() + PATIENCE
-    while (known := one(stack.databases["analytics"], "SELECT count(*) FROM sale")) < orders:
+def caught_up(open_: "Shops") -> None:
+    """Wait until analytics knows every acknowledged order. Raises `Void`."""
+    orders, deadline = open_.sell(how="acked")["orders"], time.monotonic() + PATIENCE
+    analytics = open_.stack.databases["analytics"]
+    while (known := one(analytics, "SELECT count(*) FROM sale")) < orders:
         require(time.monotonic() < deadline, f"analytics knows {known} of {orders} orders")
         time.sleep(0.1)
 
@@ -292,9 +293,11 @@ def one(dsn: str, select: str) -> Any:
     return row[0] if row else None
 
 
-def settled(stack: Stack, acked: Figures) -> None:
+def settled(open_: "Shops") -> None:
     """Require each acknowledged order once in the log, and its money in the views."""
-    orders, analytics = stack.databases["orders"], stack.databases["analytics"]
+    caught_up(open_)
+    acked = open_.sell(how="acked")
+    orders, analytics = (open_.stack.databases[name] for name in ("orders", "analytics"))
     placed = "FROM orders_events WHERE topic LIKE 'orders.Order.%' AND originator_version = 1"
     stored = one(orders, f"SELECT count(*) {placed}")
     require(stored == acked["orders"], f"{stored} stored, {acked['orders']} acknowledged")
@@ -303,28 +306,32 @@ def settled(stack: Stack, acked: Figures) -> None:
         " HAVING max(originator_version) <> count(*)) holes"
     )
     require(one(orders, holes) == 0, "versions have holes")
-    caught_up(stack, int(acked["orders"]))
     fen = one(analytics, "SELECT sum(sold_fen) FROM sales")
     require(fen == acked["fen"], f"the views hold {fen} fen, {acked['fen']} were acknowledged")
 
 
-@contextmanager
-def shops(arena: Arena) -> Iterator[tuple[Stack, Callable[..., Figures]]]:
-    """Start the services, open the chain, and check in the end that every order is there once."""
-    directory = arena.stack.layout.directory.with_name("run-services")
-    with (
-        temporary_stack(directory, services=SERVICES) as stack,
-        Arena(stack, arena.scale, arena.tell).contender(
-            "benchmarks.selling:pomona",
-            {
-                "amqp_uri": stack.amqp_uri,
-                "office": token_for(stack, HEAD_OFFICE),
-                "tills": [asdict(till) for till in tills_of(stack, arena.scale.tills)],
-            },
-        ) as sell,
-    ):
-        yield stack, sell
-        settled(stack, sell(how="acked"))
+@dataclass(frozen=True)
+class Shops:
+    """The services, and tills that sell there."""
+
+    stack: Stack
+    sell: Callable[..., Figures]
+
+
+def shops(arena: Arena) -> Shops:
+    """Start the services and open the chain, once for all cells."""
+    if "shops" not in arena.shared:
+        directory = arena.stack.layout.directory.with_name("run-services")
+        stack = arena.kept.enter_context(temporary_stack(directory, services=SERVICES))
+        place = {
+            "amqp_uri": stack.amqp_uri,
+            "office": token_for(stack, HEAD_OFFICE),
+            "tills": [asdict(till) for till in tills_of(stack, arena.scale.tills)],
+        }
+        sell = arena.kept.enter_context(arena.contender("benchmarks.selling:pomona", place))
+        arena.shared["shops"] = Shops(stack, sell)
+    opened: Shops = arena.shared["shops"]
+    return opened
 
 
 def p7(arena: Arena) -> Outcome:
@@ -334,21 +341,23 @@ def p7(arena: Arena) -> Outcome:
         goals=(Goal("event to view p99 ms", most=100),),
     )
     scale = arena.scale
-    with shops(arena) as (stack, sell):
-        outstanding = min(OUTSTANDING, scale.tills)
-        flat_out = partial(sell, how="flat out", outstanding=outstanding, seconds=scale.seconds)
-        peak = flat_out()["per_second"]
+    open_ = shops(arena)
+    outstanding = min(OUTSTANDING, scale.tills)
+    flat_out = partial(open_.sell, how="flat out", outstanding=outstanding, seconds=scale.seconds)
+    peak = flat_out()["per_second"]
+    caught_up(open_)
 
-        def at_ease() -> Figures:
-            with Watch(stack.databases["analytics"]) as watch:
-                figures = sell(
-                    how="as they come", rate=SHARE_OF_PEAK * peak, seconds=3 * scale.seconds
-                )
-                caught_up(stack, int(sell(how="acked")["orders"]))
-            ages = watch.ages()
-            return {"events": len(ages), "per_second": figures["per_second"], **percentiles(ages)}
+    def at_ease() -> Figures:
+        with Watch(open_.stack.databases["analytics"]) as watch:
+            figures = open_.sell(
+                how="as they come", rate=SHARE_OF_PEAK * peak, seconds=3 * scale.seconds
+            )
+            caught_up(open_)
+        ages = watch.ages()
+        return {"events": len(ages), "per_second": figures["per_second"], **percentiles(ages)}
 
-        played = arena.play({"at ease": at_ease})
+    played = Arena(open_.stack, scale, arena.tell).play({"at ease": at_ease})
+    settled(open_)
     outcome.add("freshness", played, "at ease", {})
     outcome.figures["peak orders per second"] = round(peak, 1)
     outcome.figures["event to view p99 ms"] = round(played.median("at ease", "p99_ms"), 1)
@@ -368,7 +377,7 @@ def p10(arena: Arena) -> Outcome:
     scale = arena.scale
     outstanding = min(OUTSTANDING, scale.tills)
     with ExitStack() as opened:
-        stack, sell = opened.enter_context(shops(arena))
+        stack, sell = shops(arena).stack, shops(arena).sell
         here = Arena(stack, scale, arena.tell)
         dsns = [opened.enter_context(here.database()) for _ in range(3)]
         opened.enter_context(process("benchmarks.stock_service", stack.amqp_uri, dsns[0]))
@@ -406,6 +415,7 @@ def p10(arena: Arena) -> Outcome:
                 )
             }
         )
+    settled(shops(arena))
     outcome.add("place_order", played, "pomona", {"stock": "stock nameko and library"})
     outcome.add("at 60 % load", eased, "pomona", {})
     outcome.ratios["min(P2, P9)"] = round(of_the_slower(played), 3)
