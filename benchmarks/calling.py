@@ -13,17 +13,17 @@ from typing import Any
 from uuid import uuid4
 
 import amqp
+import psycopg
 from nameko.standalone.rpc import ClusterRpcProxy
 
 from benchmarks.arena import Arena, started
 from benchmarks.raw_echo import QUEUE
 from benchmarks.report import Goal, Outcome
 from benchmarks.rounds import Figures, Void, percentiles, require
-from pomona import wire
+from pomona import ledger, operations, trust, wire
 from pomona.broker import connect, open_channel
 from pomona.errors import Unavailable
 from pomona.identity import Actor
-from pomona.migrate import migrate
 from pomona.terminal import Terminal
 from pomona_console.stack import Stack, token_for
 
@@ -158,7 +158,9 @@ def parrot(stack: Stack, dsn: str) -> Iterator[None]:
         "POMONA_IDENTITY_PUBLIC_KEY": str(stack.layout.public_key),
         "POMONA_MAX_WORKERS": str(WORKERS),
     }
-    migrate("benchmarks.parrot", dsn)
+    with psycopg.connect(dsn) as connection:
+        for schema in (ledger.SCHEMA, trust.SCHEMA, operations.SCHEMA):
+            connection.execute(schema)
     with process("pomona.run", "benchmarks.parrot", env={**os.environ, **settings}):
         yield
 

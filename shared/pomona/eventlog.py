@@ -6,12 +6,12 @@ from uuid import UUID
 
 from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.utils import get_topic
-from marshmallow import Schema
 from psycopg.sql import SQL, Composed, Identifier
 
 from pomona.contracts import Contracts, Published
 from pomona.envelope import Envelope, seal
 from pomona.eventstore import Cursor
+from pomona.loading import Dump, dumper
 
 
 class EventLog:
@@ -19,9 +19,9 @@ class EventLog:
 
     def __init__(self, contracts: Contracts, table: str, mapper: Mapper[UUID]) -> None:
         self.service = contracts.service
-        self._published: dict[str, list[tuple[Published, Schema]]] = defaultdict(list)
+        self._published: dict[str, list[tuple[Published, Dump]]] = defaultdict(list)
         for entry in contracts.published:
-            self._published[get_topic(entry.event)].append((entry, entry.schema()))
+            self._published[get_topic(entry.event)].append((entry, dumper(entry.schema())))
         self._topics = list(self._published)
         self._table = Identifier(table)
         self._mapper = mapper
@@ -91,8 +91,8 @@ class EventLog:
         )
         versions = self._published[row["topic"]]
         envelopes = []
-        for published, schema in versions:
-            data = schema.dump(published.data(event))
+        for published, dump in versions:
+            data = dump(published.data(event))
             envelope = seal(
                 service=self.service,
                 type=published.type(self.service),

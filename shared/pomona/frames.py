@@ -1,4 +1,4 @@
-"""AMQP frames packed by hand, for what a process sends most: calls, answers, acknowledgements.
+"""AMQP frames packed by hand, for what a process sends most: calls, answers, events.
 
 py-amqp builds a message object and serialises it field by field, which costs more than the call.
 """
@@ -11,10 +11,11 @@ _PUBLISH = pack(">HHH", 60, 40, 0)
 _ACK = pack(">HH", 60, 80)
 _CONTENT_TYPE, _CONTENT_ENCODING = 1 << 15, 1 << 14
 _HEADERS, _DELIVERY_MODE, _CORRELATION_ID = 1 << 13, 1 << 12, 1 << 10
-_REPLY_TO, _EXPIRATION, _USER_ID = 1 << 9, 1 << 8, 1 << 4
+_REPLY_TO, _EXPIRATION, _MESSAGE_ID, _USER_ID = 1 << 9, 1 << 8, 1 << 7, 1 << 4
 _JSON_TRANSIENT = _CONTENT_TYPE | _CONTENT_ENCODING | _DELIVERY_MODE
 _JSON = b"\x10application/json\x05utf-8"
-_TRANSIENT = b"\x01"
+_EVENT = b"\x1capplication/cloudevents+json"
+_TRANSIENT, _PERSISTENT = b"\x01", b"\x02"
 
 
 def call_properties(
@@ -40,6 +41,12 @@ def answer_properties(correlation_id: str) -> bytes:
     """Return the properties of an answer."""
     flags = (_JSON_TRANSIENT | _CORRELATION_ID).to_bytes(2, "big")
     return flags + _JSON + _TRANSIENT + _short(correlation_id)
+
+
+def event_properties(message_id: str) -> bytes:
+    """Return the properties of an event, which is as durable as the queues it goes to."""
+    flags = (_CONTENT_TYPE | _DELIVERY_MODE | _MESSAGE_ID).to_bytes(2, "big")
+    return flags + _EVENT + _PERSISTENT + _short(message_id)
 
 
 def publish(

@@ -28,7 +28,7 @@ CONFLICT_TRIES = 20
 PULSE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 ESTRANGED_SECONDS = 5.0
-REFILL = 500
+REFILL = 1000
 
 Apply = Callable[[Sequence[Envelope], Settlement], None]
 

@@ -81,21 +81,27 @@ class Relay:
                 self._publish(cursor, publisher, position)
 
     def _publish(self, cursor: Cursor, publisher: Publisher, position: int) -> None:
+        envelopes: list[Envelope] = []
         while not self._stopping.is_set():
-            self._wake.clear()
-            envelopes = self._next(cursor, position)
-            if envelopes:
-                reach("relay.selected")
-                publisher.publish(envelopes)
-                reach("relay.confirmed")
-                position = envelopes[-1].position
-                cursor.execute(
-                    "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)
-                )
-                metrics.event_store_position.set(position)
-            else:
+            if not envelopes:
+                self._wake.clear()
+                envelopes = self._next(cursor, position)
+            if not envelopes:
                 publisher.keep_alive()
                 self._wake.wait(IDLE_SECONDS)
+                continue
+            reach("relay.selected")
+            publisher.send(envelopes)
+            position = envelopes[-1].position
+            # while the broker writes these, read those that follow
+            following = self._next(cursor, position) if len(envelopes) >= WINDOW else []
+            publisher.confirm()
+            reach("relay.confirmed")
+            cursor.execute(
+                "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)
+            )
+            metrics.event_store_position.set(position)
+            envelopes = following
 
     def _next(self, cursor: Cursor, position: int) -> list[Envelope]:
         envelopes = self._log.after(cursor, position, WINDOW)

@@ -53,6 +53,20 @@ def test_a_call_reads_as_it_was_packed(size):
     }
 
 
+def test_an_event_is_durable_and_has_its_own_id():
+    properties = frames.event_properties("shop-7")
+
+    wire = frames.publish(1, "shop.events", "lot_sold.v1", properties, b"{}", mandatory=True)
+
+    ((_, _, message),) = received(wire)
+    assert bytes(message.body) == b"{}"
+    assert message.properties == {
+        "content_type": "application/cloudevents+json",
+        "delivery_mode": 2,
+        "message_id": "shop-7",
+    }
+
+
 def test_an_answer_goes_where_the_call_came_from():
     properties = frames.answer_properties("c-1")
 

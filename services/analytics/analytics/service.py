@@ -14,8 +14,8 @@ class AnalyticsService:
         contracts=contracts,
         remember=projections.remember,
         schema=views.SCHEMA,
-        batch=500,
-        delay=0.1,
+        batch=1000,
+        delay=0.05,
         append_only=("archive",),
     )
 

@@ -8,25 +8,40 @@ from psycopg import Cursor
 
 from analytics import contracts, tables
 from analytics.projections import aftersales, crm, inventory, orders
-from analytics.projections.harvest import Harvest, gather
+from analytics.projections.harvest import Harvest, array, gather
 from pomona.envelope import Envelope
 
 __all__ = ["aftersales", "crm", "inventory", "orders", "project", "remember"]
 
+PART = 250
 READERS = {consumed.type: consumed for consumed in contracts.CONSUMED}
 
 
 def remember(batch: Sequence[Envelope], cursor: Cursor[Any]) -> None:
     """Archive a batch of one source and add it to the tables.
 
-    The archive is written first: there a rebuild holds writers back while it swaps tables.
+    The archive is written first: there a rebuild holds writers back while it swaps tables. The
+    database writes one part of the batch while the next one is read here.
     """
-    columns = "source, position, previous, type, envelope"
-    with cursor.copy(f"COPY archive ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["text", "int8", "int8", "text", "bytea"])
-        for event in batch:
-            copy.write_row((event.source, event.position, event.previous, event.type, event.raw))
-    project(batch, cursor)
+    with cursor.connection.pipeline():
+        for start in range(0, len(batch), PART):
+            part = batch[start : start + PART]
+            archive(part, cursor)
+            project(part, cursor)
+
+
+def archive(events: Sequence[Envelope], cursor: Cursor[Any]) -> None:
+    cursor.execute(
+        "INSERT INTO archive (source, position, previous, type, envelope)"
+        " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %b::bytea[])",
+        (
+            array([event.source for event in events]),
+            array([event.position for event in events]),
+            array([event.previous for event in events]),
+            array([event.type for event in events]),
+            [event.raw for event in events],
+        ),
+    )
 
 
 def project(batch: Iterable[Envelope], cursor: Cursor[Any]) -> None:

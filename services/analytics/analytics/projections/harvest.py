@@ -24,7 +24,7 @@ class Harvest:
     def put(self, table: Table, key: Values, facts: Values = (), sums: Values = ()) -> None:
         """Let the facts be the latest and the sums add up."""
         rows = self.rows[table]
-        before = rows.get(key)
+        before = rows.get(key) if sums else None
         rows[key] = (facts, sums if before is None else tuple(map(add, before[1], sums)))
 
     def keep(self, table: Table, fact: object, sums: Values = ()) -> None:
