@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -38,9 +38,10 @@ CELLS: dict[str, Callable[[Arena], Outcome]] = {
 }
 
 
-def run(names: Sequence[str], stack: Stack, scale: Scale, tell: Tell) -> dict[str, Outcome]:
+def run(
+    names: Sequence[str], stack: Stack, scale: Scale, tell: Tell
+) -> Iterator[tuple[str, Outcome]]:
     """Play the cells one after the other; a cell whose work went wrong is void."""
-    outcomes = {}
     with ExitStack() as kept:
         arena = Arena(stack, scale, tell, kept)
         for name in names:
@@ -54,8 +55,7 @@ def run(names: Sequence[str], stack: Stack, scale: Scale, tell: Tell) -> dict[st
                 outcome.why_void = str(void)
             outcome.settings = arena.settings()
             outcome.seconds = time.monotonic() - started
-            outcomes[name] = outcome
-    return outcomes
+            yield name, outcome
 
 
 def main() -> int:
@@ -82,14 +82,16 @@ def main() -> int:
                 progress.update(task, description=f"{names[min(done, len(names) - 1)]}: {what}")
 
         with temporary_stack(asked.out.resolve() / "run", services=()) as stack:
-            outcomes = run(names, stack, scale, tell)
+            correct = True
+            for name, outcome in run(names, stack, scale, tell):
+                told = write(asked.out, {name: outcome})
+                correct &= outcome.correct
         progress.update(task, completed=len(names), description="done")
-    told = write(asked.out, outcomes)
     if asked.json:
         sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
     else:
         sys.stdout.write((asked.out / "report.md").read_text("utf-8"))
-    return 0 if all(outcome.correct for outcome in outcomes.values()) else 1
+    return 0 if correct else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What came of the cells: report.json, and report.md with a chart."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -178,7 +178,3 @@ def bound_of(goal: str) -> dict[str, float]:
 
 def yes(holds: bool) -> str:
     return "yes" if holds else "**no**"
-
-
-def unmet(cells: Sequence[Outcome]) -> bool:
-    return any(not outcome.correct for outcome in cells)
