@@ -39,18 +39,18 @@ SMOKE = Scale(
 )
 QUICK = Scale(
     rounds=5,
-    seconds=2.0,
+    seconds=1.0,
     prefilled=(0,),
     callers=(16, 64),
-    projected=40_000,
-    projected_singly=1_000,
-    relayed=20_000,
-    dispatched=500,
-    kills=5,
+    projected=20_000,
+    projected_singly=500,
+    relayed=10_000,
+    dispatched=200,
+    kills=3,
     outstanding=(1, 10, 50),
     tills=50,
     lengths=(10, 100, 1_000, 10_000, 100_000),
-    loads=300,
+    loads=100,
 )
 FULL = Scale(
     rounds=5,
