@@ -1,5 +1,6 @@
 """AMQP as every service uses it: confirmed publishing in windows, consuming in order."""
 
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from pomona import frames
 from pomona.broker_access import IN_ORDER, exchange_of, inbox_of
 from pomona.envelope import Envelope
 from pomona.failpoints import reach
-from pomona.metrics import amqp_connected, outbox_published, outbox_unroutable
+from pomona.metrics import amqp_connected, certificate_expires, outbox_published, outbox_unroutable
 
 HEARTBEAT = 8  # a dead peer is noticed after two, and a look: within 20 seconds
 CONNECT_TIMEOUT = 5.0
@@ -80,6 +81,11 @@ def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> amqp.Connection:
     with closed_on_failure(connection):
         connection.connect()
         transport = connection.transport
+        if isinstance(transport.sock, ssl.SSLSocket):
+            shown = transport.sock.getpeercert() or {}
+            certificate_expires.labels("broker").set(
+                ssl.cert_time_to_seconds(str(shown["notAfter"]))
+            )
         transport._quick_recv = _ReadAhead(transport._quick_recv)  # noqa: SLF001 - no other way in
         # py-amqp's own read and write timeouts are socket options, which eventlet does not heed
         transport.sock.settimeout(WAIT_TIMEOUT)

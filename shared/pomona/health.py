@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import eventlet
 import eventlet.wsgi
+from cryptography.x509 import load_pem_x509_certificates
 from prometheus_client import make_wsgi_app
+from psycopg.conninfo import conninfo_to_dict
 
 from pomona import metrics, wire
 from pomona.eventstore import Cursor
@@ -60,6 +63,15 @@ def watch_database(reading: Callable[[], AbstractContextManager[Cursor]]) -> Non
         except Exception as error:  # noqa: BLE001 - readiness tells of a database that is away
             log.info("database_not_measured", error=type(error).__name__)
         time.sleep(DATABASE_TICK)
+
+
+def measure_authority(dsn: str) -> None:
+    """Measure how long the authority that the database's certificate is checked by is valid."""
+    file = conninfo_to_dict(dsn).get("sslrootcert")
+    if file:
+        authorities = load_pem_x509_certificates(Path(str(file)).read_bytes())
+        expires = min(each.not_valid_after_utc for each in authorities)
+        metrics.certificate_expires.labels("database").set(expires.timestamp())
 
 
 def measure_database(cursor: Cursor) -> None:

@@ -89,6 +89,7 @@ class Spine:
             return {**self._checks(), "rpc": server.connected}
 
         spawn = container.spawn_managed_thread
+        health.measure_authority(self.settings.database)
         spawn(health.watch_hub, identifier="hub")
         spawn(partial(health.watch_database, self._reading), identifier="database")
         spawn(lambda: health.serve(self.settings.http_port, checks), identifier="health")

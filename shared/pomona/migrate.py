@@ -45,8 +45,8 @@ def migrate(service: str, dsn: str, keys_dsn: str | None = None) -> None:
 
 
 def _append_only(service: str, host: Host | Reader) -> tuple[str, ...]:
-    events = (f"{service}_events", "commands") if isinstance(host, Host) else ()
-    return (*events, *host.append_only)
+    events = (f"{service}_events", "commands", "timelines") if isinstance(host, Host) else ()
+    return ("operations", *events, *host.append_only)
 
 
 def _make_event_tables(application: type[Application], dsn: str) -> None:
