@@ -15,7 +15,7 @@ demo: servers ## play one trading day of a three-store chain and show what came 
 	@$(pomona) demo
 
 .PHONY: up
-up: servers ## start PostgreSQL, RabbitMQ and the five services; leave them running
+up: servers ## start PostgreSQL, RabbitMQ and all services; leave them running
 	@$(pomona) up
 
 .PHONY: down

@@ -44,6 +44,6 @@ def database(servers: Stack) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All five services on servers of their own."""
+    """All services on servers of their own."""
     with temporary_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running

@@ -13,7 +13,7 @@ from pomona_console.stack import Stack, Tell
 PHASES = {
     "servers": "正在启动 PostgreSQL 和 RabbitMQ / Starting PostgreSQL and RabbitMQ",
     "databases": "正在准备数据库 / Preparing the databases",
-    "services": "正在启动五个服务 / Starting the five services",
+    "services": "正在启动各服务 / Starting the services",
 }
 
 
