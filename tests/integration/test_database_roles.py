@@ -19,7 +19,7 @@ from pomona_console.stack import Stack
 pytestmark = pytest.mark.integration
 
 ONLY_ADDED_TO = {
-    "orders": ("orders_events", "commands"),
+    "orders": ("orders_events", "commands", "timelines", "operations"),
     "analytics": ("archive",),
     "crm": ("crm_events", "commands", "customer_reads"),
 }
@@ -71,6 +71,23 @@ def column_of(connection: psycopg.Connection[Any], table: str) -> str:
     cursor = connection.execute(f"SELECT * FROM {table} LIMIT 0")
     assert cursor.description
     return cursor.description[-1].name
+
+
+def test_positions_jump_on_a_new_timeline_also_for_one_who_may_not_set_them(
+    servers: Stack, database: Callable[[str], str]
+) -> None:
+    dsn = database("orders")
+    migrate("orders", dsn)
+    with psycopg.connect(dsn) as owner:
+        owner.execute("UPDATE timelines SET timeline = 'FFFFFFFF'")
+
+    with psycopg.connect(running_dsn(dsn, servers)) as connection:
+        (position,) = connection.execute(
+            "INSERT INTO orders_events (originator_id, originator_version, topic, state)"
+            " VALUES (gen_random_uuid(), 1, 't', '') RETURNING notification_id"
+        ).fetchone() or (0,)
+
+    assert position > 10**12
 
 
 def test_a_running_service_makes_no_tables_and_does_not_become_the_owner(enter: Enter) -> None:
