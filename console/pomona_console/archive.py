@@ -59,7 +59,9 @@ class Archive:
     def of(cls, layout: Layout) -> "Archive":
         """Return the archive of a stack's private cluster. Raises `Trouble` where it has none."""
         ports = read_json(layout.ports) or {}
-        if "postgres" not in ports:
+        running = read_json(layout.state) or {}
+        elsewhere = "postgres" in running and running["postgres"]["data"] is None
+        if "postgres" not in ports or elsewhere:
             raise Trouble(
                 "没有私有的 PostgreSQL。请先执行 make up；外部服务器请用它自己的备份。",
                 "There is no private PostgreSQL. Run `make up` first; back up a server of "
