@@ -77,7 +77,7 @@ def erase(
     stack = running_stack()
     wrapped = wrapped_keys(stack, customer)
     with _head_office(stack) as terminal:
-        words = words_of(stack, terminal, customer) | _given(also)
+        words = _words(stack, terminal, customer, also)
         terminal.command("crm", "erase_customer", {"customer_id": str(customer)})
     _wait_until_forgotten(stack, customer)
     _tell(prove(stack, customer, words, wrapped=wrapped, elsewhere=elsewhere), as_json)
@@ -98,13 +98,7 @@ def proof(
     """
     stack = running_stack()
     with _head_office(stack) as terminal:
-        words = words_of(stack, terminal, customer) | _given(also)
-    if not words:
-        raise Trouble(
-            "顾客已删除，系统中没有可供搜索的内容。请用 --also 提供姓名、电话等。",
-            "The customer is erased, so nothing here knows what to search for. "
-            "Give name, phone and the like with --also.",
-        )
+        words = _words(stack, terminal, customer, also)
     wrapped = wrapped_keys(stack, customer)
     _tell(prove(stack, customer, words, wrapped=wrapped, elsewhere=elsewhere), as_json)
 
@@ -176,11 +170,25 @@ def _head_office(stack: Stack) -> Iterator[Terminal]:
         raise Trouble(unavailable.sentence("zh"), unavailable.sentence("en")) from None
 
 
-def _given(also: tuple[str, ...]) -> dict[str, str]:
+def _words(
+    stack: Stack, terminal: Terminal, customer: UUID, also: tuple[str, ...]
+) -> dict[str, str]:
+    """Return what to search for, by what it is called: what we know, and what the operator adds."""
+    words = words_of(stack, terminal, customer)
     lines = [
-        line for text in also for line in (sys.stdin.read().splitlines() if text == "-" else [text])
+        line
+        for text in also
+        for line in (sys.stdin.read().splitlines() if text == "-" else [text])
+        if line
     ]
-    return {f"--also {number}": line for number, line in enumerate(filter(None, lines), start=1)}
+    words |= {f"--also {number}": line for number, line in enumerate(lines, start=1)}
+    if not words:
+        raise Trouble(
+            "顾客已删除，系统中没有可供搜索的内容。请用 --also 提供姓名、电话等。",
+            "The customer is erased, so nothing here knows what to search for. "
+            "Give name, phone and the like with --also.",
+        )
+    return words
 
 
 def _wait_until_forgotten(stack: Stack, customer: UUID) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from rich.progress import Progress
@@ -25,6 +26,7 @@ from .corner_shop import GRAMS, CornerShop, rows
 pytestmark = pytest.mark.integration
 
 CRATE = 1_000_000
+ERASED_PHONE = "13912345678"
 LOGS = ("orders", "inventory", "crm", "aftersales")
 
 
@@ -56,6 +58,24 @@ def told(directory: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+def register(stack: Stack, phone: str) -> str:
+    customer_id = str(uuid4())
+    told = {"customer_id": customer_id, "name": "上官婉儿", "phone": phone}
+    with terminal_for(stack, role="head_office") as office:
+        office.command("crm", "register_customer", told)
+    return customer_id
+
+
+def erase(stack: Stack, customer_id: str) -> None:
+    with terminal_for(stack, role="head_office") as office:
+        office.command("crm", "erase_customer", {"customer_id": customer_id})
+
+
+def customer(stack: Stack, customer_id: str) -> dict[str, Any]:
+    with terminal_for(stack, role="head_office") as office:
+        return office.ask("crm", "get_customer", {"customer_id": customer_id})
+
+
 def settled(stack: Stack) -> None:
     with terminal_for(stack, role="head_office") as office:
         wait_until_caught_up(partial(office.ask, patience=60))
@@ -77,6 +97,7 @@ def test_sales_before_the_moment_are_there_and_everything_heals(stack: Stack) ->
     shop = CornerShop(stack)
     shop.open()
     shop.sell(3)
+    gone, known = register(stack, ERASED_PHONE), register(stack, "13912345679")
     taken = told(home, "backup")
     assert told(home, "backups") == [taken]
     too_early = pomona(home, "restore", "--yes", "--at", began.isoformat())
@@ -92,6 +113,7 @@ def test_sales_before_the_moment_are_there_and_everything_heals(stack: Stack) ->
     os.kill(stack.refreshed().service("inventory")["pid"], signal.SIGSTOP)
     shop.sell(4)
     undone = shop.sold[-4:]
+    erase(stack, gone)
     lost = heads(stack)
     done = told(home, "restore", "--yes", "--at", moment.isoformat())
 
@@ -101,6 +123,10 @@ def test_sales_before_the_moment_are_there_and_everything_heals(stack: Stack) ->
     shop.stack = again = running_stack(home)
     assert orders_in(again) == kept
     settled(again)
+
+    # who was erased after that moment stays erased
+    assert [customer(again, each)["erased"] for each in (gone, known)] == [True, False]
+    assert told(home, "personal", "proof", gone, "--also", ERASED_PHONE)["holds"]
 
     # the till sends one of the lost sales once more, and sells on
     shop.sell(order_id=undone[0])

@@ -80,9 +80,9 @@ class Crm(Application):
 
     def erase_customer(self, c: Command) -> dict[str, Any]:
         customer = self._customer(c.request["customer_id"])
-        customer.erase(at=c.at)
-        # Whatever dies from here on, `catch_up` ends what was begun.
-        self.people.erase(customer.id, c.at)
+        if not customer.erased:  # else `catch_up` has ended what this very command began
+            customer.erase(at=c.at)
+            self.people.erase(customer.id, c.at)
         return self.commit(c, customer, answer={"customer_id": str(customer.id), "erased": True})
 
     def catch_up(self) -> None:
