@@ -83,7 +83,7 @@ def command(method: str, **request: Any) -> Command:
 
 @pytest.fixture
 def place(database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
-    names = ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "SERVICE_TOKEN", "KEYS_DSN")
+    names = ("AMQP_URI", "DATABASE_DSN", "IDENTITY_PUBLIC_KEY", "KEYS_DSN")
     for name in (*names, "MASTER_KEYS", "ERASURE_JOURNAL"):
         monkeypatch.setenv(f"POMONA_{name}", "not used here")
     layout = Layout(tmp_path)
