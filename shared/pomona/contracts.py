@@ -78,6 +78,10 @@ class Request:
     kind: Literal["command", "question"]
     secrets: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.roles or not set(self.roles) <= set(ROLES):
+            raise TypeError(f"{self.method} does not say which roles may call it")
+
 
 @dataclass(frozen=True)
 class Contracts:

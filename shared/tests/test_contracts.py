@@ -8,7 +8,7 @@ import pytest
 from marshmallow import ValidationError
 
 from pomona.contracts import Consumed, Published, Request, contracts_of
-from pomona.fields import Count, EventSchema, FactSchema, Id
+from pomona.fields import Count, EventSchema, FactSchema, Id, RequestSchema
 
 
 class SoldV1(EventSchema):
@@ -61,3 +61,9 @@ def test_contracts_of_a_service_are_collected_from_its_module():
     assert contracts.sources == ("crm", "inventory")
     assert contracts.published == ()
     assert [request.method for request in contracts.requests] == ["sell"]
+
+
+@pytest.mark.parametrize("roles", [(), ("owner",)])
+def test_a_method_that_does_not_say_who_may_call_it_cannot_be_written_down(roles):
+    with pytest.raises(TypeError):
+        Request("sell", RequestSchema, roles, "Sell.", "command")
