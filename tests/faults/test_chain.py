@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from types import SimpleNamespace
 from uuid import UUID, uuid5
 
@@ -59,6 +60,13 @@ SALES = st.tuples(
     st.integers(1, 900),  # the grams
     st.sampled_from(("", "", *PLACES)),
     st.sampled_from(("", "", "before", "after", "conflict")),
+)
+
+DELIVERIES = st.tuples(
+    st.lists(st.integers(0, 50), min_size=1, max_size=4),  # which of the queue
+    st.booleans(),  # acknowledged
+    st.sampled_from(("", "", "before", "after")),  # the database is lost around the commit
+    st.sampled_from((None, None, *CUSTOMERS)),  # whose events cannot be handled
 )
 
 
@@ -400,15 +408,11 @@ class Chain(RuleBasedStateMachine):
         self.doom.place = ""
 
     @precondition(lambda self: any(broker.queue for broker in self.brokers.values()))
-    @rule(
-        picks=st.lists(st.integers(0, 50), min_size=1, max_size=8),
-        acknowledged=st.booleans(),
-        loses=st.sampled_from(("", "", "before", "after")),
-        fails=st.sampled_from((None, None, *CUSTOMERS)),
-    )
-    def deliver(self, picks, acknowledged, loses, fails):
+    @rule(deliveries=st.lists(DELIVERIES, min_size=1, max_size=5))
+    def deliver(self, deliveries):
         """Deliver some messages in any order; those that are not acknowledged come again."""
-        for name, broker in self.brokers.items():
+        for name, (picks, acknowledged, loses, fails) in product(TILLS, deliveries):
+            broker = self.brokers[name]
             if broker.queue:
                 arrived = [broker.queue[pick % len(broker.queue)] for pick in picks]
                 self.warehouse.loses, self.warehouse.fails = loses, fails
