@@ -22,7 +22,7 @@ FORGOTTEN_AFTER: Final = timedelta(days=1)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
     counted_for    text PRIMARY KEY,
-    failures       integer NOT NULL,
+    failures       double precision NOT NULL,
     next_at        timestamptz NOT NULL,
     last_at        timestamptz NOT NULL
 );
@@ -59,7 +59,8 @@ class Attempt:
         """Take the try back, and forgive this person's earlier ones here."""
         cursor.execute("DELETE FROM attempts WHERE counted_for = %s", (self._person(cursor),))
         cursor.execute(
-            "UPDATE attempts SET failures = failures - 1, next_at = %s WHERE counted_for = %s",
+            "UPDATE attempts SET failures = greatest(0, failures - 1), next_at = %s"
+            " WHERE counted_for = %s",
             (self.at, self._terminal),
         )
         cursor.execute(
@@ -75,14 +76,14 @@ class Attempt:
             {"name": counted_for, "at": self.at},
         )
         cursor.execute(
-            "SELECT failures, next_at FROM attempts WHERE counted_for = %s FOR UPDATE",
+            "SELECT failures, next_at, last_at FROM attempts WHERE counted_for = %s FOR UPDATE",
             (counted_for,),
         )
-        row = cursor.fetchone() or {"failures": 0, "next_at": self.at}
+        row = cursor.fetchone() or {"failures": 0.0, "next_at": self.at, "last_at": self.at}
         if row["next_at"] > self.at:
             left = (row["next_at"] - self.at).total_seconds()
             raise TooManyAttempts(seconds=int(left) + 1)
-        failures = row["failures"] + 1
+        failures = 1 + remembered(row["failures"], self.at - row["last_at"], longest)
         cursor.execute(
             "UPDATE attempts SET failures = %s, next_at = %s, last_at = %s WHERE counted_for = %s",
             (failures, self.at + pause_after(failures, free, longest), self.at, counted_for),
@@ -102,8 +103,12 @@ class Attempt:
         return f"person {self.staff_no}"
 
 
-def pause_after(failures: int, free: int, longest: int) -> timedelta:
+def remembered(failures: float, since: timedelta, longest: int) -> float:
+    """Forget one failure for each longest pause that has passed: people mistype now and then."""
+    return max(0.0, failures - since.total_seconds() / longest)
+
+
+def pause_after(failures: float, free: int, longest: int) -> timedelta:
     """Return how long to wait after so many failures: nothing at first, then ever twice as long."""
-    if failures < free:
-        return timedelta(0)
-    return timedelta(seconds=min(longest, 2 ** min(failures - free, 20)))
+    over = round(failures) - free
+    return timedelta(seconds=min(longest, 2 ** min(over, 20)) if over >= 0 else 0)

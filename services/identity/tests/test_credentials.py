@@ -1,11 +1,11 @@
 """What is tried first is no secret, and what is kept of one is of no use without the key."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from identity.attempts import pause_after
+from identity.attempts import pause_after, remembered
 from identity.contracts import OneSecret
 from identity.credentials import Vault, good_secret, is_good_password, is_good_pin
 from identity.domain.errors import WeakPassword, WeakPin, WrongKindOfSecret
@@ -78,6 +78,15 @@ def test_pauses_double_up_to_their_limit() -> None:
     pauses = [pause_after(n, 3, 60).total_seconds() for n in (1, 2, 3, 4, 5, 8, 9, 10_000)]
 
     assert pauses == [0, 0, 1, 2, 4, 32, 60, 60]
+
+
+def test_a_slip_now_and_then_is_forgotten_and_a_burst_is_not() -> None:
+    failures = 0.0
+    for _ in range(100):  # one wrong PIN an hour at a busy till
+        failures = 1 + remembered(failures, timedelta(hours=1), 60)
+    assert failures == 1
+
+    assert remembered(12, timedelta(seconds=1), 60) > 11.9
 
 
 def test_a_code_may_be_typed_in_small_letters_and_misread() -> None:
