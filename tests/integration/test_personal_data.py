@@ -203,9 +203,7 @@ def go_wrong_in_every_way(shop: Shop, person: Person) -> None:
         stranger.send(body, key="crm.register_customer", reply_to="nobody")
         stranger.send(body[:-9], key="crm.register_customer", content_type="text/plain")
         letters = [stranger.dead_letter() for _ in range(2)]
-    assert [letter.body for letter in letters] == ["", ""] or all(
-        not letter.body for letter in letters
-    )
+    assert not any(letter.body for letter in letters)
 
 
 @pytest.mark.feature("CRM-25")
