@@ -52,6 +52,7 @@ TODAY = date(2026, 11, 21)
 SPACE = UUID(int=7)
 LIFETIME = timedelta(minutes=5)
 NETWORK_DOWN = ConnectionLost[-1]
+CONFIRMING = -1
 
 
 SALES = st.tuples(
@@ -213,13 +214,16 @@ class Broker:
         self.fate = []
         self.dies_after = None
 
-    def publish(self, envelopes):
+    def send(self, envelopes):
         for nth, envelope in enumerate(envelopes):
-            if self.dies_after is not None and nth >= self.dies_after:
-                self.dies_after = None
+            if self.dies_after == nth:
                 raise NETWORK_DOWN
             times = self.fate.pop() if self.fate else 1
             self.queue += [envelope] * times
+
+    def confirm(self):
+        if self.dies_after == CONFIRMING:
+            raise NETWORK_DOWN
 
     def keep_alive(self):
         raise NETWORK_DOWN  # nothing is left to publish: leave the loop
@@ -391,7 +395,7 @@ class Chain(RuleBasedStateMachine):
     @rule(
         name=st.sampled_from(TILLS),
         fate=st.lists(st.integers(0, 3), max_size=8),
-        dies_after=st.sampled_from((None, None, 0, 1)),
+        dies_after=st.sampled_from((None, None, 0, 1, CONFIRMING)),
         dies_at=st.sampled_from(("", "", "relay.selected", "relay.confirmed")),
     )
     def relay(self, name, fate, dies_after, dies_at):
