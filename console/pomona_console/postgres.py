@@ -14,6 +14,7 @@ from typing import Self
 import psutil
 import psycopg
 
+from pomona_console.certificate import Certificate
 from pomona_console.layout import write_private
 from pomona_console.processes import spawn
 from pomona_console.trouble import Trouble
@@ -60,9 +61,18 @@ class Postgres:
     binaries: Path
     user: str | None
     log: Path
+    certificate: Certificate | None = None
 
     @classmethod
-    def below(cls, directory: Path, *, port: int, password: str, log: Path) -> Self:
+    def below(
+        cls,
+        directory: Path,
+        *,
+        port: int,
+        password: str,
+        log: Path,
+        certificate: Certificate | None = None,
+    ) -> Self:
         binaries = find_binaries()
         if binaries is None:
             raise Trouble(
@@ -73,7 +83,7 @@ class Postgres:
         home = directory / "postgres"
         if user and not _can_enter(user, directory):
             home = hidden_home(directory)
-        return cls(directory, home, port, password, binaries, user, log)
+        return cls(directory, home, port, password, binaries, user, log, certificate)
 
     @property
     def data(self) -> Path:
@@ -86,7 +96,10 @@ class Postgres:
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://{ADMINISTRATOR}:{self.password}@127.0.0.1:{self.port}/postgres"
+        dsn = f"postgresql://{ADMINISTRATOR}:{self.password}@127.0.0.1:{self.port}/postgres"
+        if self.certificate is None:
+            return dsn
+        return f"{dsn}?sslmode=verify-full&sslrootcert={self.certificate.authority}"
 
     def prepare(self) -> None:
         """Make the cluster if it does not exist; an interrupted attempt counts as none."""
@@ -139,6 +152,9 @@ class Postgres:
             "archive_timeout": str(LOSES_AT_MOST_SECONDS),
             "archive_command": _ARCHIVE.format(wal=self.wal),
         }
+        if self.certificate:
+            self._accept_only_tls(self.certificate)
+            settings |= {"ssl": "on", "ssl_min_protocol_version": "TLSv1.2"}
         return spawn(
             [
                 str(self.binaries / "postgres"),
@@ -152,6 +168,14 @@ class Postgres:
             directory=self.home,
             signal_when_we_die=signal.SIGINT,  # a fast, orderly shutdown
         )
+
+    def _accept_only_tls(self, certificate: Certificate) -> None:
+        """Put the certificate where the server looks, and let nobody in without it."""
+        for source, name in ((certificate.chain, "server.crt"), (certificate.key, "server.key")):
+            write_private(self.data / name, source.read_text("ascii"))
+            if self.user:
+                shutil.chown(self.data / name, self.user, self.user)
+        (self.data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
 
     def answers(self) -> bool:
         try:

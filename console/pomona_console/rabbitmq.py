@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Self
 
 from pomona.broker_access import OPERATOR
 from pomona_console.broker_definitions import Definitions
+from pomona_console.certificate import Certificate
 from pomona_console.processes import Ports, spawn
 from pomona_console.trouble import Trouble
 
@@ -45,6 +47,7 @@ class RabbitMQ:
     definitions: Definitions
     server: Path
     log: Path
+    certificate: Certificate | None = None
 
     @classmethod
     def below(
@@ -55,6 +58,7 @@ class RabbitMQ:
         password: str,
         definitions: Definitions,
         log: Path,
+        certificate: Certificate | None = None,
     ) -> Self:
         server = find_server()
         if server is None:
@@ -72,11 +76,15 @@ class RabbitMQ:
             definitions=definitions,
             server=server,
             log=log,
+            certificate=certificate,
         )
 
     @property
     def uri(self) -> str:
-        return f"amqp://{OPERATOR}:{self.password}@127.0.0.1:{self.port}/{VHOST}"
+        address = f"{OPERATOR}:{self.password}@127.0.0.1:{self.port}/{VHOST}"
+        if self.certificate is None:
+            return f"amqp://{address}"
+        return f"amqps://{address}?cacertfile={self.certificate.authority}"
 
     @property
     def api(self) -> str:
@@ -96,6 +104,7 @@ class RabbitMQ:
             "management.tcp.ip = 127.0.0.1\n"
             f"management.tcp.port = {self.api_port}\n"
             "management.rates_mode = none\n"
+            f"{self._listeners()}"
             "log.file = false\n"
             "log.console = true\n"
             "log.console.level = warning\n"
@@ -125,22 +134,45 @@ class RabbitMQ:
     def answers(self) -> bool:
         """Say whether the port speaks AMQP: it opens only when the node has booted."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as probe:
+            with self._dial() as probe:
                 probe.sendall(b"AMQP\x00\x00\x09\x01")
                 return probe.recv(1) == b"\x01"
         except OSError:
             return False
 
+    def _dial(self) -> socket.socket:
+        probe = socket.create_connection(("127.0.0.1", self.port), timeout=2)
+        if self.certificate is None:
+            return probe
+        context = ssl.create_default_context(cafile=self.certificate.authority)
+        return context.wrap_socket(probe, server_hostname="127.0.0.1")
+
+    def _listeners(self) -> str:
+        if self.certificate is None:
+            return ""  # the environment names the one
+        return (
+            "listeners.tcp = none\n"
+            f"listeners.ssl.1 = 127.0.0.1:{self.port}\n"
+            f"ssl_options.cacertfile = {self.certificate.authority}\n"
+            f"ssl_options.certfile = {self.certificate.chain}\n"
+            f"ssl_options.keyfile = {self.certificate.key}\n"
+            "ssl_options.versions.1 = tlsv1.3\n"
+            "ssl_options.versions.2 = tlsv1.2\n"
+        )
+
     def _environment(self) -> dict[str, str]:
+        plain = {
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+        }
         return {
+            **({} if self.certificate else plain),
             "PATH": os.pathsep.join(
                 [os.environ.get("PATH", os.defpath), "/usr/lib/erlang/bin", "/usr/sbin", "/sbin"]
             ),
             "HOME": str(self.home / "home"),
             "LANG": "C.UTF-8",
             "RABBITMQ_NODENAME": "pomona@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self.distribution_port),
             "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import amqp
 from amqp import abstract_channel, serialization
@@ -67,10 +67,16 @@ abstract_channel.loads = _readable_arguments
 
 
 def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> amqp.Connection:
-    """Open a connection; waits are bounded, a dead peer is noticed by heartbeats."""
+    """Open a connection; waits are bounded, a dead peer is noticed by heartbeats.
+
+    With `amqps:` the broker must show a certificate of that host, by an authority in the file that
+    the URI's `cacertfile` names, or else by one that this machine trusts.
+    """
     parts = urlsplit(uri)
+    tls = _tls(parts) if parts.scheme == "amqps" else None
     connection = amqp.Connection(
-        host=f"{parts.hostname}:{parts.port or 5672}",
+        host=f"{parts.hostname}:{parts.port or (5671 if tls else 5672)}",
+        ssl=tls,
         userid=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         virtual_host=unquote(parts.path[1:]) or "/",
@@ -107,6 +113,16 @@ class _ReadAhead:
         piece = self._ahead[start : start + size]
         self._at = start + len(piece)
         return piece
+
+
+def _tls(parts: SplitResult) -> dict[str, Any]:
+    options = {
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "server_hostname": parts.hostname,  # its certificate must be for this name
+        "tls_minimum_version": ssl.TLSVersion.TLSv1_2,
+    }
+    given = dict(parse_qsl(parts.query))
+    return options | {"ca_certs": given["cacertfile"]} if "cacertfile" in given else options
 
 
 @contextmanager

@@ -146,6 +146,9 @@ def _rows(entries: Sequence[Entry]) -> tuple[str, str]:
     return orjson.dumps(events).decode(), orjson.dumps(commands).decode()
 
 
+TLS = ("sslmode", "sslrootcert")
+
+
 class Factory(eventsourcing.postgres.PostgresFactory):
     """Makes the library's infrastructure with our recorder."""
 
@@ -155,8 +158,10 @@ class Factory(eventsourcing.postgres.PostgresFactory):
         super().__init__(env)
         # of the session: set within a statement it would come after that statement's own locks
         options = f"-c lock_timeout={self.datastore.lock_timeout}s"
+        # and how the server proves who it is, which the library has no setting for
+        tls = {name: value for name in TLS if (value := env.get(f"POSTGRES_{name.upper()}"))}
         given: Any = self.datastore.pool.kwargs
-        self.datastore.pool.kwargs = {**given, "options": options}
+        self.datastore.pool.kwargs = {**given, "options": options, **tls}
 
 
 class DateAsText(Transcoding):
@@ -186,4 +191,5 @@ def environment(dsn: str, *, pool_size: int = 5) -> dict[str, str]:
         "POSTGRES_LOCK_TIMEOUT": "2",
         "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "5",
         "CREATE_TABLE": "n",
+        **{f"POSTGRES_{name.upper()}": str(parts[name]) for name in TLS if name in parts},
     }

@@ -151,6 +151,7 @@ def untold(thing: dict[str, Any]) -> dict[str, Any]:
     return {"arguments": arguments} if "arguments" in thing else {}
 
 
+@pytest.mark.feature("SYS-44")
 @pytest.mark.parametrize("user", GUESTS)
 @pytest.mark.parametrize(
     "do",
@@ -208,6 +209,7 @@ def test_a_terminal_cannot_publish_but_to_its_methods(
     assert not broker.lets(user, publish(exchange, key))
 
 
+@pytest.mark.feature("SYS-44")
 def test_each_terminal_may_call_what_the_roles_at_it_may_call_and_nothing_else(
     broker: Broker,
 ) -> None:
@@ -223,6 +225,7 @@ def test_each_terminal_may_call_what_the_roles_at_it_may_call_and_nothing_else(
                 assert allowed == bool(at_it & set(may)), (user, service, method)
 
 
+@pytest.mark.feature("SYS-44")
 def test_nobody_can_say_that_he_is_somebody_else(broker: Broker) -> None:
     for user in (TERMINAL, "service-orders"):
         with (

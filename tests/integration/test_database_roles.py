@@ -47,6 +47,7 @@ def running_dsn(dsn: str, servers: Stack) -> str:
     return parts._replace(netloc=f"{role}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
+@pytest.mark.feature("SYS-45")
 @pytest.mark.parametrize("service", ONLY_ADDED_TO)
 def test_what_is_stored_is_read_and_added_to_but_never_changed(enter: Enter, service: str) -> None:
     with enter(service) as connection:
