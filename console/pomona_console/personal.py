@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import click
@@ -15,10 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pomona.errors import Refusal, Refused
 from pomona.master_keys import MasterKeys
+from pomona.operations import note
 from pomona.personal import PersonErased
 from pomona.terminal import Terminal
 from pomona_console import erasures
 from pomona_console.erasure_proof import Proof, prove, wrapped_keys
+from pomona_console.operators import Operator
 from pomona_console.personal_record import record_of, words_of
 from pomona_console.stack import Stack, running_stack, terminal_for
 from pomona_console.trouble import Trouble
@@ -127,6 +130,7 @@ def renew_key(customer: UUID) -> None:
             "该顾客不存在或已删除，没有密钥可更换。请核对编号。",
             "This customer is unknown or erased: there is no key to renew. Check the id.",
         ) from None
+    _note(stack, "personal renew-key", {"customer_id": str(customer)})
 
 
 @personal.command("rotate-key")
@@ -153,6 +157,7 @@ def rotate_key(remove_old: bool) -> None:
             for done, total in people.rewrap():
                 bar.update(bar.task_ids[0], completed=done, total=total)
             in_use |= people.masters_in_use()
+    _note(stack, "personal rotate-key", {"newest": masters.newest(), "remove_old": remove_old})
     for name in masters.names():
         if remove_old and name != masters.newest() and name not in in_use:
             masters.remove(name)
@@ -168,6 +173,14 @@ def _head_office(stack: Stack) -> Iterator[Terminal]:
         raise click.ClickException(f"{refused.code}: {refused.message}") from None
     except Refusal as unavailable:
         raise Trouble(unavailable.sentence("zh"), unavailable.sentence("en")) from None
+
+
+def _note(stack: Stack, what: str, details: dict[str, Any]) -> None:
+    """Leave word of what was done to the keys with each service that they belong to."""
+    operator = Operator(stack)
+    for service in stack.keys:
+        with operator.opened(service) as cursor:
+            note(cursor, operator.who, what, details, "")
 
 
 def _words(

@@ -294,6 +294,9 @@ def test_keys_are_changed_under_services_that_go_on(shop, console, stack):
         json.loads(console("export", str(person.id)).stdout)["customer"]
         == json.loads(old)["customer"]
     )
+    with psycopg.connect(stack.databases["crm"]) as connection:
+        done = connection.execute("SELECT what FROM operations ORDER BY id").fetchall()
+    assert done[-2:] == [("personal renew-key",), ("personal rotate-key",)]
     story = shop.office.ask("aftersales", "get_claim", {"claim_id": str(claim)})
     assert story["note"] == person.note
     assert console("renew-key", str(uuid4())).returncode == 1
