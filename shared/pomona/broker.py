@@ -26,7 +26,7 @@ WAIT_TIMEOUT = 20.0
 READ_AHEAD = 64 * 1024
 CONFIRM_TIMEOUT = 20.0
 AT_ONCE = 20  # events to one write
-PRECONDITION_FAILED = 406
+NOT_FOUND, PRECONDITION_FAILED, INTERNAL_ERROR = 404, 406, 541
 LARGEST_MESSAGE = 2 * 1024 * 1024  # what the broker lets through
 # Without connection.blocked: with it, py-amqp reads before each publish, so that the next message
 # is handled in the middle of answering the last one, by whoever answers.
@@ -248,10 +248,13 @@ class Publisher:
 class Consumer:
     """Takes the events of one source, in order, for one consuming service.
 
-    The queue has a single active consumer, so replicas stand by and order is kept.
+    The queue has a single active consumer, so replicas stand by and order is kept. `afresh` makes
+    the queue anew.
     """
 
-    def __init__(self, uri: str, service: str, source: str, window: int) -> None:
+    def __init__(
+        self, uri: str, service: str, source: str, window: int, *, afresh: bool = False
+    ) -> None:
         self._window = window
         self._arrived: list[tuple[int, amqp.Message]] = []
         self.cancelled = False
@@ -259,6 +262,8 @@ class Consumer:
         with closed_on_failure(self._connection):
             self._channel = open_channel(self._connection)
             self._channel.basic_qos(0, 2 * window, a_global=False)
+            if afresh:
+                self._channel.queue_delete(inbox_of(service, source))
             self._consume(inbox_of(service, source), source)
 
     def _consume(self, queue: str, source: str) -> None:
@@ -342,6 +347,11 @@ def fits(message: amqp.Message, content_types: Sequence[str]) -> str | None:
     if len(message.body) > LARGEST_MESSAGE:
         return "too_large"
     return None
+
+
+def is_of_the_queue(error: BaseException) -> bool:
+    """Say whether the broker has lost a queue, or what is in it, while it stands in its books."""
+    return getattr(error, "reply_code", None) in (NOT_FOUND, INTERNAL_ERROR)
 
 
 def is_fatal(error: BaseException) -> bool:

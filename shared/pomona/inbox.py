@@ -13,7 +13,14 @@ from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from pomona import metrics
 from pomona.append import DatabaseLost
-from pomona.broker import ConnectionLost, Consumer, body_of, fits, is_fatal
+from pomona.broker import (
+    ConnectionLost,
+    Consumer,
+    body_of,
+    fits,
+    is_fatal,
+    is_of_the_queue,
+)
 from pomona.envelope import Envelope, Malformed, unseal
 from pomona.errors import NotYet, Refused, SourceForgot
 from pomona.failpoints import reach
@@ -27,6 +34,7 @@ PAUSES = (0.05, 0.2, 0.5)  # seconds between the tries before an event is parked
 CONFLICT_TRIES = 20
 PULSE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
+DEFECTS = 5  # of its queue, one after the other, before an inbox makes the queue anew
 ESTRANGED_SECONDS = 5.0
 REFILL = 1000
 
@@ -75,6 +83,7 @@ class Inbox:
         self._linger = linger
         self._stopping = threading.Event()
         self._parked: Counter[str] = Counter()
+        self._defects = 0
         self._next_pulse = 0.0
         self._lagging_since_pulse = False
         self.position = 0
@@ -109,6 +118,7 @@ class Inbox:
             ) as error:
                 if is_fatal(error):
                     raise
+                self._defects = self._defects + 1 if is_of_the_queue(error) else 0
                 log.warning("inbox_interrupted", source=self.source, error=type(error).__name__)
                 self._stopping.wait(RETRY_SECONDS)
             finally:
@@ -116,7 +126,16 @@ class Inbox:
 
     def _read(self) -> None:
         self.load()
-        consumer = Consumer(self._amqp_uri, self.service, self.source, max(self._window, 20))
+        # RabbitMQ 3.10 forgets a quorum queue that was made a second before a kill -9 and goes on
+        # naming it. What was in it is in the log of the source, so a new one does.
+        consumer = Consumer(
+            self._amqp_uri,
+            self.service,
+            self.source,
+            max(self._window, 20),
+            afresh=self._defects >= DEFECTS,
+        )
+        self._defects = 0
         try:
             self._set_connected(True)
             while not self._stopping.is_set():

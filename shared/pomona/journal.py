@@ -3,6 +3,7 @@
 import logging
 import sys
 
+import orjson
 import structlog
 
 
@@ -30,9 +31,15 @@ def configure(service: str, level: str) -> None:
     for chatty in ("nameko", "amqp", "kombu", "psycopg.pool"):
         # nameko logs the bodies of messages it cannot read: its words stay out of our logs
         logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty == "nameko" else "WARNING")
+    # our own lines, one for each call, do not go the long way through the standard library
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[
+            *shared,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(orjson.dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)

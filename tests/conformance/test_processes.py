@@ -226,6 +226,19 @@ def test_a_queue_that_an_operator_deleted_is_declared_again(own):
     assert own.refreshed().service("orders")["pid"] == pid
 
 
+def test_an_inbox_whose_queue_the_broker_has_lost_makes_it_anew(own):
+    def connected() -> float:
+        return metric(own, "orders", "pomona_amqp_connected", purpose="inbox.aftersales")
+
+    eventually(lambda: connected() == 1)
+    lost = "{'pomona_orders.from.aftersales', node()}"
+    rabbitmqctl(own, "eval", f"ra:force_delete_server(quorum_queues, {lost}).")
+    rabbitmqctl(own, "close_all_connections", "--vhost", "pomona", "as after a restart")
+    eventually(lambda: connected() == 0)
+
+    eventually(lambda: connected() == 1, seconds=60)
+
+
 def test_two_services_never_share_a_port(own):
     service = own.refreshed().service("orders")
     second = subprocess.run(
