@@ -43,6 +43,14 @@ RETRY_SECONDS = 1.0
 TOO_MUCH = "答复过大，请缩小查询范围。|The answer is larger than a message may be: ask for less."
 
 
+class OutOfTime(Exception):  # noqa: N818 - no error of ours
+    """Raised wherever a call stands when its deadline passes.
+
+    An ordinary exception, since a pool gives up a waiting client's place only on one of those: a
+    place that is not given up swallows a connection later, for ever.
+    """
+
+
 class Taken:
     """A message in hand: where its answer goes, and what it was delivered as."""
 
@@ -252,9 +260,9 @@ class RpcServer(SharedExtension, ProviderCollector):  # type: ignore[misc]
         defect: dict[str, str] = {}
         try:
             # whoever asked has gone by then, and the worker is wanted by others
-            with eventlet.Timeout(call.seconds_left):
+            with eventlet.Timeout(call.seconds_left, OutOfTime):
                 result = self._methods[method](call)
-        except eventlet.Timeout:
+        except OutOfTime:
             refusal = errors.TookTooLong()
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is answered
             refusal = _refusal(error)

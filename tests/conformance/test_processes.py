@@ -21,6 +21,7 @@ from pomona_console.stack import Stack, temporary_stack, terminal_for
 pytestmark = pytest.mark.integration
 
 STOPS_WITHIN = 25.0
+RECOVERS_WITHIN = 30.0
 COOPERATES = """
 import os, sys
 if sys.argv[2] == "told":
@@ -89,6 +90,15 @@ def stores(stack: Stack) -> list[str]:
     with terminal_for(stack, role="head_office") as office:
         answer = office.ask("orders", "list_stores", timeout=2, patience=90)
     return [store["store_id"] for store in answer["stores"]]
+
+
+def gives_up(stack: Stack, after: float) -> str:
+    with terminal_for(stack, role="head_office") as office:
+        try:
+            office.ask("orders", "list_stores", timeout=after)
+        except (Unavailable, Refused):
+            return "gave up"
+    return "answered"
 
 
 def late(stack: Stack) -> float:
@@ -166,6 +176,25 @@ def test_work_that_passes_its_deadline_ends_and_frees_its_worker(own):
         assert in_hand(own) == 0
 
     assert store["store_id"] not in stores(own)
+
+
+def test_calls_that_ran_out_of_time_waiting_for_the_database_cost_it_no_connection(own):
+    stores(own)
+    postgres = psutil.Process(own.refreshed().state["postgres"]["pid"])
+    halted = [postgres, *postgres.children(recursive=True)]
+    for process in halted:
+        process.suspend()
+    try:
+        with ThreadPoolExecutor(24) as callers:
+            outcomes = list(callers.map(lambda _: gives_up(own, after=2.0), range(48)))
+    finally:
+        for process in halted:
+            process.resume()
+
+    assert set(outcomes) == {"gave up"}
+    began = time.monotonic()
+    stores(own)
+    assert time.monotonic() - began < RECOVERS_WITHIN
 
 
 def test_callers_that_vanish_hold_no_worker(own):
