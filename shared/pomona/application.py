@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
@@ -28,7 +27,7 @@ from pomona.failpoints import reach
 from pomona.identity import Actor
 from pomona.memory import Memory
 from pomona.personal import People
-from pomona.turns import Turns
+from pomona.turns import Turn, Turns
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -364,7 +363,7 @@ class Attempt:
         self.afresh = afresh
         self.loaded: dict[UUID, Any] = {}
         self.seen: dict[UUID, int] = {}
-        self.turns: list[Lock] = []
+        self.turns: list[Turn] = []
 
     def hold(self, aggregate_id: UUID, aggregate: Aggregate | None) -> None:
         """Note an aggregate before it is changed; 0 is the version of one that is not there."""

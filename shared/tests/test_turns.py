@@ -65,6 +65,31 @@ def test_who_waits_for_each_other_goes_on_without_a_turn(monkeypatch):
         assert other.result(10) is None
 
 
+def test_who_waited_longest_is_next_even_if_the_last_one_wants_it_again():
+    ours = Turns()
+    ours.fight([HOT])
+    mine = ours.take(HOT)
+    order = []
+
+    def take_it(name):
+        turn = ours.take(HOT)
+        order.append(name)
+        turn.release()
+
+    waiting = []
+    for name in ("first", "second"):
+        waiting.append(threading.Thread(target=take_it, args=(name,)))
+        waiting[-1].start()
+        while len(mine._waiting) < len(waiting):
+            pass
+    mine.release()
+    take_it("again")
+    for each in waiting:
+        each.join(10)
+
+    assert order == ["first", "second", "again"]
+
+
 @pytest.mark.parametrize("fights", [1, 3])
 def test_what_is_calm_again_is_forgotten(monkeypatch, fights):
     ours = Turns()
