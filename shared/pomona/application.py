@@ -197,6 +197,20 @@ class Application(eventsourcing.application.Application[UUID]):
             attempt.hold(aggregate_id, found)
         return found if isinstance(found, cls) else None
 
+    def is_free(self, aggregate_id: UUID) -> bool:
+        """Say whether nothing has this id yet.
+
+        Almost always nothing has, so a first try takes it for granted: the commit refuses it
+        otherwise, and the next try looks.
+        """
+        attempt = self._attempt.get()
+        if attempt is None or attempt.afresh or aggregate_id in attempt.loaded:
+            return self.get(Aggregate, aggregate_id) is None
+        if self._memory.recall(aggregate_id) is not None:
+            return False
+        attempt.hold(aggregate_id, None)
+        return True
+
     def commit(
         self, cause: Cause, *aggregates: Aggregate, answer: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class Call:
                 except IntegrityError:
                     metrics.append_conflicts.inc()
                     given_up = errors.Conflict
+                    afresh = True
                     answer = application.answer_to(c)
                 except DatabaseLost:
                     metrics.ambiguous_commits.inc()

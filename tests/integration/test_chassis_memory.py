@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
+from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import IntegrityError
 
 from pomona.application import Step
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.integration
 class LongLived(Shop):
     name = "shop"
     snapshotting_intervals = {Lot: 20}  # noqa: RUF012 - the library declares it
+
+
+class Named(Aggregate):
+    """Something that is told its id."""
+
+    @event("Named")
+    def __init__(self, id):  # noqa: A002 - the name that the store knows
+        self._id = id
 
 
 @pytest.fixture
@@ -223,3 +232,18 @@ def test_several_decisions_are_committed_together(dsn, shop):
         ("a",),
         ("b",),
     ]
+
+
+def test_an_id_that_is_taken_for_free_is_refused_by_the_commit_and_looked_up_next_time(
+    shop, replica
+):
+    again = Named(uuid4())
+    shop.commit(Because(), again)
+
+    with replica.attempt():
+        assert replica.is_free(again.id)
+        with pytest.raises(IntegrityError):
+            replica.commit(Because(), Named(again.id))
+    with replica.attempt(afresh=True):
+        assert not replica.is_free(again.id)
+    assert not replica.is_free(again.id)

@@ -48,14 +48,14 @@ class Orders(pomona.application.Application):
 
     def open_store(self, c: Command) -> dict[str, Any]:
         r = c.request
-        self._require_new(Store, r["store_id"], "store_id")
+        self._require_new(r["store_id"], "store_id")
         store = Store(r["store_id"], r["code"], r["name"], r["zone"], r["cut_off"])
         return self.commit(c, store, answer={"store_id": str(store.id)})
 
     def register_terminal(self, c: Command) -> dict[str, Any]:
         r = c.request
         self._store(r["store_id"])
-        self._require_new(Till, r["terminal_id"], "terminal_id")
+        self._require_new(r["terminal_id"], "terminal_id")
         till = Till(r["terminal_id"], r["store_id"], r["code"])
         return self.commit(c, till, answer={"terminal_id": str(till.id)})
 
@@ -65,7 +65,7 @@ class Orders(pomona.application.Application):
             for p in c.request["products"]
         ]
         for number, product in enumerate(products):
-            self._require_new(Product, product.id, f"products.{number}.product_id")
+            self._require_new(product.id, f"products.{number}.product_id")
         return self.commit(c, *products, answer={"listed": len(products)})
 
     def set_prices(self, c: Command) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Orders(pomona.application.Application):
         till = self._till(c)
         store = self._store(till.store_id)
         terminal_time = _checked(r["terminal_time"], c.at)
-        self._require_new(Shift, r["shift_id"], "shift_id")
+        self._require_new(r["shift_id"], "shift_id")
         number = till.start_shift(r["shift_id"])
         shift = Shift(
             id=r["shift_id"],
@@ -129,7 +129,7 @@ class Orders(pomona.application.Application):
         tendered = _money(r["tenders"])
         kept = settle(total, tendered, r["rounding_fen"])
         change = tendered.cash_fen - kept.cash_fen
-        self._require_new(Order, r["order_id"], "order_id")
+        self._require_new(r["order_id"], "order_id")
         order = Order(
             id=r["order_id"],
             receipt_no=shift.next_receipt,
@@ -188,7 +188,7 @@ class Orders(pomona.application.Application):
             for number, each in enumerate(self._picked(shift.store_id, r["lines"]), start=1)
         ]
         refund = sum(line["refund_fen"] for line in lines)
-        self._require_new(TillReturn, r["return_id"], "return_id")
+        self._require_new(r["return_id"], "return_id")
         till_return = TillReturn(
             id=r["return_id"],
             store_id=shift.store_id,
@@ -330,8 +330,8 @@ class Orders(pomona.application.Application):
             )
         return picked
 
-    def _require_new(self, cls: type[Any], aggregate_id: UUID, field: str) -> None:
-        if self.get(cls, aggregate_id) is not None:
+    def _require_new(self, aggregate_id: UUID, field: str) -> None:
+        if not self.is_free(aggregate_id):
             raise AlreadyExists(field)
 
 
