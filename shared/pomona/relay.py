@@ -18,6 +18,7 @@ from pomona.journal import logger
 log = logger(__name__)
 WINDOW = 500
 IDLE_SECONDS = 0.5
+GATHER_SECONDS = 0.005
 RETRY_SECONDS = 1.0
 LOCK = "pomona.relay"
 
@@ -102,6 +103,9 @@ class Relay:
             )
             metrics.event_store_position.set(position)
             envelopes = following
+            if not envelopes:
+                # what is committed close together goes out together
+                self._stopping.wait(GATHER_SECONDS)
 
     def _next(self, cursor: Cursor, position: int) -> list[Envelope]:
         envelopes = self._log.after(cursor, position, WINDOW)
