@@ -9,13 +9,7 @@ takes one turn.
 import sys
 
 if sys.argv[2] == "eventlet":
-    import os
-
-    os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
-
-    import eventlet
-
-    eventlet.monkey_patch()
+    import pomona.cooperative  # noqa: F401 - patches what those below import
 
 import importlib
 import json

@@ -1,28 +1,17 @@
 """Runs one service: `python -m pomona.run orders`."""
-# ruff: noqa: E402 - what is patched must be patched before anything imports it
 
-import os
-import warnings
+import pomona.cooperative  # noqa: F401 - patches what all others import
 
-# psycopg waits cooperatively under eventlet only when told so before it is imported
-os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
-
-warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
-
-import eventlet
-
-eventlet.monkey_patch()
-
+# isort: split
 import importlib
-import select
+import os
 import signal
 import sys
 import time
-from types import SimpleNamespace
 from typing import Any
 
+import eventlet
 import psycopg
-import psycopg.waiting
 from nameko.runners import ServiceRunner
 
 from pomona.config import Misconfigured, Settings, settings_of
@@ -31,20 +20,6 @@ from pomona.host import Host
 from pomona.journal import configure, logger
 
 STOP_SECONDS = 20
-_select_now = eventlet.patcher.original("select").select
-
-
-def _select(read: Any, write: Any, failed: Any, seconds: float | None) -> Any:
-    """Look at once, and hand over to others only where there is something to wait for.
-
-    A socket is nearly always ready to be written to, and each round through the hub costs more
-    than the write.
-    """
-    ready = _select_now(read, write, failed, 0)
-    return ready if any(ready) else select.select(read, write, failed, seconds)
-
-
-setattr(psycopg.waiting, "select", SimpleNamespace(select=_select))  # noqa: B010 - a module's own
 
 
 def main() -> int:
