@@ -45,6 +45,7 @@ from pomona_console.stack import Stack, terminal_for
 from .raw_caller import metric, token
 
 SOON = timedelta(minutes=5)
+DAY = timedelta(days=1)  # they are made when tests are collected, long before they are used
 OWN_STORE, FOREIGN_STORE = UUID(int=1), UUID(int=2)
 KEY = SigningKey(datetime.now(UTC), new_private_key())
 USERS: dict[Role, str] = {
@@ -55,7 +56,7 @@ USERS: dict[Role, str] = {
 }
 TOKENS = {
     role: issue(
-        KEY, Actor("p", role, OWN_STORE if role in STORE_ROLES else None), SOON, via="pomona"
+        KEY, Actor("p", role, OWN_STORE if role in STORE_ROLES else None), DAY, via="pomona"
     )
     for role in PERSON_ROLES
 }
@@ -346,9 +347,8 @@ import sys
 from nameko.standalone.rpc import ClusterRpcProxy
 context = {"token": sys.argv[2], "locale": "en"}
 with ClusterRpcProxy({"AMQP_URI": sys.argv[1]}, context_data=context, timeout=20) as cluster:
-    print(sorted(cluster.orders.list_stores()))
     try:
-        cluster.orders.get_order(order_id="x")
+        cluster.orders.list_stores()
     except Exception as error:
         print(type(error).__name__, error)
 """
@@ -356,7 +356,8 @@ with ClusterRpcProxy({"AMQP_URI": sys.argv[1]}, context_data=context, timeout=20
 
 @pytest.mark.integration
 @pytest.mark.feature("SYS-01")
-def test_the_stock_client_of_nameko_is_understood(stack):
+def test_the_stock_client_of_nameko_is_answered_but_not_let_in(stack):
+    """It cannot say which account of the broker it speaks for, so nobody vouches for it."""
     done = subprocess.run(
         [sys.executable, "-c", STOCK_CLIENT, stack.amqp_uri, token(stack)],
         capture_output=True,
@@ -365,8 +366,7 @@ def test_the_stock_client_of_nameko_is_understood(stack):
         check=False,
     )
 
-    assert done.stdout.splitlines()[0] == "['stores']", done.stderr
-    assert "Field order_id is wrong" in done.stdout
+    assert "unauthenticated" in done.stdout, done.stderr
 
 
 # --- a connection that is lost around the commit --------------------------------------------
