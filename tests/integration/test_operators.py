@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ def told(stack: Stack, *arguments: str) -> Any:
 
 
 @pytest.fixture
-def parked_at(stack: Stack) -> int:
+def parked_at(stack: Stack) -> Iterator[int]:
     """Set aside an event of orders in inventory's table, under a position nobody has."""
     position = 2**40 + uuid4().int % 2**30
     event = seal(
@@ -76,7 +76,9 @@ def parked_at(stack: Stack) -> int:
             " now() + interval '1 day')",
             (position, event.subject, event.raw),
         )
-    return position
+    yield position
+    with operator.opened("inventory") as cursor:
+        cursor.execute("DELETE FROM parked WHERE position = %s", (position,))
 
 
 def test_a_parked_event_is_listed_and_shown_without_what_may_speak_of_a_person(
