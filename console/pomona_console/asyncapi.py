@@ -59,7 +59,7 @@ _CALL_HEADERS: JsonSchema = {
             "description": "Of refusals: zh-CN or en.",
         },
         "nameko.correlation_id": {"type": "string", "maxLength": 64},
-        "nameko.deadline": {"type": "number", "description": "When the caller stops waiting."},
+        "nameko.timeout": {"type": "string", "description": "Seconds that the caller waits."},
     },
 }
 

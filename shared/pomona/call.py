@@ -15,7 +15,7 @@ from pomona.application import Application, Command, Question, now
 from pomona.contracts import Request, SchemaClass, loader_of
 from pomona.failpoints import reach
 from pomona.fields import Id, Moment, RequestSchema
-from pomona.identity import STORE_ROLES, Actor
+from pomona.identity import SKEW, STORE_ROLES, Actor
 
 if TYPE_CHECKING:
     from pomona.host import Spine
@@ -53,7 +53,7 @@ class Call:
         self.traceparent = trace.follow(
             printable(headers.get("nameko.traceparent") or headers.get("traceparent"))
         )
-        self._deadline = time.monotonic() + _seconds_left(headers)
+        self._deadline = time.monotonic() + _seconds_waited(headers)
         self.correlation_id = printable(headers.get("nameko.correlation_id"))
 
     @property
@@ -150,14 +150,14 @@ class Call:
         )
 
     def _must_be_in_time(self) -> None:
-        if self._expires_at < self.at:
+        if self._expires_at + SKEW < self.at:
             metrics.commands_expired.inc()
             raise errors.Expired
         self._must_be_awaited()
 
     def _must_be_awaited(self) -> None:
         if time.monotonic() > self._deadline:
-            raise errors.Expired(field="deadline")
+            raise errors.Expired(field="timeout")
 
     def _actor(self) -> Actor:
         try:
@@ -220,12 +220,13 @@ def first_problem(messages: Any, path: str = "") -> tuple[str, str]:
     return path, str(messages)
 
 
-def _seconds_left(headers: dict[str, Any]) -> float:
+def _seconds_waited(headers: dict[str, Any]) -> float:
+    """Return how long a caller waits, which no clock but ours has a say in."""
     try:
-        left = float(headers["nameko.deadline"]) - time.time()
+        timeout = float(headers["nameko.timeout"])
     except (KeyError, TypeError, ValueError):
         return LONGEST_CALL_SECONDS
-    return min(LONGEST_CALL_SECONDS, left)
+    return min(LONGEST_CALL_SECONDS, timeout)
 
 
 def printable(value: object) -> str:

@@ -71,8 +71,9 @@ class Terminal:
         While the service cannot be reached, or answers that it is unavailable or busy, the same
         command is sent again for up to `patience` seconds. Raises `Refused`, or `Unavailable`
         where nobody answered: then it is unknown whether the command was applied, and sending it
-        again with the same `command_id` is safe. When this returns or raises, the command has
-        expired: it is not carried out behind the caller's back.
+        again with the same `command_id` is safe. What the caller gave up on is dropped at the
+        broker after its timeout, and begun nowhere later than a minute after `expires_at`: so
+        far apart may the clocks of terminals and services be.
         """
         expires_at = datetime.now(UTC) + timedelta(seconds=patience + timeout)
         sent = {
@@ -239,7 +240,7 @@ class Terminal:
             "nameko.locale": self._locale,
             "nameko.correlation_id": call.id,
             "nameko.traceparent": trace.outgoing(),
-            "nameko.deadline": f"{time.time() + timeout:.3f}",
+            "nameko.timeout": f"{timeout:.3f}",
         }
         token = self._token if isinstance(self._token, str) else self._token()
         if token:

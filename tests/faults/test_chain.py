@@ -39,7 +39,7 @@ from pomona.contracts import Request
 from pomona.envelope import seal
 from pomona.errors import Expired, NotYet, Refused
 from pomona.fields import Count, RequestSchema
-from pomona.identity import Actor
+from pomona.identity import SKEW, Actor
 from pomona.inbox import Inbox
 from pomona.ledger import Advance, Parked, PositionMoved, Unpark
 from pomona.relay import Relay
@@ -364,7 +364,7 @@ class Chain(RuleBasedStateMachine):
 
     def _send(self, sale, dies_at):
         self.doom.place = dies_at
-        too_late = sale.expires_at < self.clock.now() and sale.id not in sale.till.commands
+        too_late = sale.expires_at + SKEW < self.clock.now() and sale.id not in sale.till.commands
         office = Actor("anna", "head_office")
         spine = SimpleNamespace(
             application=sale.till, identities=SimpleNamespace(caller=lambda *_: office)
