@@ -40,7 +40,10 @@ State = Literal["waiting", "answered", "refused"]
 
 @dataclass(frozen=True)
 class Kept:
-    """A command as it stands on disk. `result` is its answer, or why it was refused."""
+    """A command as it stands on disk. `result` is its answer, or why it was refused.
+
+    What was asked is forgotten with the answer.
+    """
 
     number: int
     command_id: UUID
@@ -87,6 +90,8 @@ class Backlog:
         self._database.execute("PRAGMA journal_mode = WAL")
         # a power cut may lose nothing that we said was written down
         self._database.execute("PRAGMA synchronous = FULL")
+        # what is deleted or forgotten is overwritten
+        self._database.execute("PRAGMA secure_delete = ON")
         self._database.executescript(SCHEMA)
 
     def close(self) -> None:
@@ -113,7 +118,7 @@ class Backlog:
                 person,
                 service,
                 method,
-                json.dumps(request, ensure_ascii=False),
+                _text(request),
                 now.isoformat(),
                 (now + KEPT_FOR).isoformat(),
             ),
@@ -146,13 +151,18 @@ class Backlog:
         `AnotherFlushes`. What was not answered by then waits on.
         """
         with self._alone():
-            while (kept := self._next()) is not None:
-                state, result = _outcome(terminal_of(kept.person), kept, patience)
-                self._database.execute(
-                    "UPDATE commands SET state = ?, result = ? WHERE number = ?",
-                    (state, json.dumps(result, ensure_ascii=False), kept.number),
-                )
-                told(self.command(kept.command_id))
+            try:
+                while (kept := self._next()) is not None:
+                    state, result = _outcome(terminal_of(kept.person), kept, patience)
+                    # one that was answered needs nothing more of what it may say of a customer
+                    request = {} if state == "answered" else kept.request
+                    self._database.execute(
+                        "UPDATE commands SET state = ?, result = ?, request = ? WHERE number = ?",
+                        (state, _text(result), _text(request), kept.number),
+                    )
+                    told(self.command(kept.command_id))
+            finally:
+                self._empty_log()
 
     def retry(self, number: int) -> None:
         """Let a refused command wait again, when what it lacked is there. Raises `NotSetAside`."""
@@ -161,6 +171,11 @@ class Backlog:
     def drop(self, number: int) -> None:
         """Forget a refused command that somebody has dealt with. Raises `NotSetAside`."""
         self._settle(number, "DELETE FROM commands")
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Leave nothing of what was forgotten in the log of changes."""
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _settle(self, number: int, change: str) -> None:
         done = self._database.execute(f"{change} WHERE number = ? AND state = 'refused'", (number,))
@@ -182,6 +197,10 @@ class Backlog:
             except OSError:
                 raise AnotherFlushes from None
             yield
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _outcome(terminal: Terminal, kept: Kept, patience: float) -> tuple[State, dict[str, Any]]:

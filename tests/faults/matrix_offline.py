@@ -4,6 +4,7 @@ import multiprocessing
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from pomona.offline import Backlog, Kept, State
@@ -27,7 +28,7 @@ def sell_offline(trial: Trial) -> None:
     sales, cuts = trial.times(SALES, least=40), trial.times(4)
     file = lab.directory / f"backlog-{uuid4().hex[:8]}.sqlite"
     with broker_away(lab):
-        ids = _sell(file, sales)
+        rung_up = _sell(file, sales)
     lab.ready()
     began = time.monotonic()
     for cut in range(cuts):
@@ -37,17 +38,19 @@ def sell_offline(trial: Trial) -> None:
     trial.figure("flushed_s", time.monotonic() - began, at_most=FLUSHED_WITHIN + 5 * cuts)
     trial.recovery_seconds = time.monotonic() - began
     answered = _all_of(file, "answered")
-    trial.that([kept.command_id for kept in answered] == ids, "other sales than were rung up")
+    ids = [kept.command_id for kept in answered]
+    trial.that(ids == list(rung_up), "other sales than were rung up")
     receipts = [kept.result["receipt_no"] for kept in answered if kept.result]
     trial.that(receipts == sorted(set(receipts)), "receipts are doubled or out of order")
-    trial.judge(_told(lab, file))
+    trial.judge(_told(lab, file, rung_up))
 
 
-def _sell(file: Path, sales: int) -> list[UUID]:
+def _sell(file: Path, sales: int) -> dict[UUID, dict[str, Any]]:
+    """Ring up sales; return what was asked for, by command."""
     fruit = FRUITS[0]
     opened = datetime.now(UTC) - timedelta(days=1)
     backlog = Backlog(file)
-    ids = []
+    rung_up = {}
     for number in range(sales):
         line = {"product_id": str(fruit.id), "quantity": 1000, "price_fen": fruit.price_fen}
         request = {
@@ -57,9 +60,10 @@ def _sell(file: Path, sales: int) -> list[UUID]:
             "lines": [line],
             "tenders": [{"kind": "card", "amount_fen": fruit.price_fen}],
         }
-        ids.append(backlog.write_down("orders", "place_order", request, person=PERSON))
+        command_id = backlog.write_down("orders", "place_order", request, person=PERSON)
+        rung_up[command_id] = request
     backlog.close()
-    return ids
+    return rung_up
 
 
 def _send_until(lab: Lab, file: Path, *, answered: int) -> None:
@@ -89,13 +93,14 @@ def _all_of(file: Path, state: State) -> list[Kept]:
         backlog.close()
 
 
-def _told(lab: Lab, file: Path) -> Load:
+def _told(lab: Lab, file: Path, rung_up: dict[UUID, dict[str, Any]]) -> Load:
     """Return the backlog as the history of a clerk."""
     directory = lab.directory / f"{file.stem}-told"
     directory.mkdir()
     history = History(directory / f"{PERSON}.jsonl")
     for kept in _all_of(file, "answered"):
-        history.sent(kept.command_id, kept.service, kept.method, kept.request)
+        request = rung_up[kept.command_id]
+        history.sent(kept.command_id, kept.service, kept.method, request)
         history.acked(kept.command_id, kept.result or {})
     history.close()
     return Load(directory, [])
