@@ -275,6 +275,7 @@ class Warehouse:
             case Unpark():
                 if parked[settlement.source].pop(settlement.position, None) is None:
                     raise PositionMoved
+        stock.collect_events()  # saved
         self.stock, self.positions, self.parked_rows = stock, positions, parked
         self.effects += effects
         if self.loses == "after":
@@ -328,6 +329,7 @@ class Chain(RuleBasedStateMachine):
             self._patches.setattr(module, "time", self.clock)
             self._patches.setattr(module, "reach", self.doom.reach)
         self._patches.setattr(pomona.relay, "reach", self.doom.reach)
+        self._patches.setattr(pomona.relay, "GATHER_SECONDS", 0)
         self._patches.setattr(pomona.call, "now", self.clock.now)
         self._patches.setattr(pomona.inbox, "PAUSES", (0, 0, 0))
 
