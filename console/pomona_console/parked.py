@@ -112,17 +112,23 @@ def show(service: str, source: str, position: int, clear: bool, as_json: bool) -
 @_service
 @click.argument("source", required=False)
 @click.argument("position", type=int, required=False)
+@click.option("--reason", default="", help="What was mended, for those who look later.")
 @_json
-def retry(service: str, source: str | None, position: int | None, as_json: bool) -> None:
+def retry(
+    service: str, source: str | None, position: int | None, reason: str, as_json: bool
+) -> None:
     r"""Try again now: everything parked in a service, of one source, or one event.
+
+    Who did it is kept in the table `operations` of the service's database.
 
     \b
     Examples:
       pomona parked retry inventory
-      pomona parked retry inventory orders 17
+      pomona parked retry inventory orders 17 --reason "the new version is out"
     """
-    with Operator().opened(service) as cursor:
-        events = operations.retry_now(cursor, source, position)
+    operator = Operator()
+    with operator.opened(service) as cursor:
+        events = operations.retry_now(cursor, operator.who, source, position, reason.strip())
     if as_json:
         click.echo(json.dumps({"events": events}))
     else:

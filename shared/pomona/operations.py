@@ -73,14 +73,24 @@ def parked_events(
     ]
 
 
-def retry_now(cursor: Cursor, source: str | None = None, position: int | None = None) -> int:
+def retry_now(
+    cursor: Cursor,
+    who: str,
+    source: str | None = None,
+    position: int | None = None,
+    reason: str = "",
+) -> int:
     """Let the inbox try again what is set aside, within seconds; return how many events."""
     cursor.execute(
         "UPDATE parked SET retry_at = now()"
         " WHERE source = coalesce(%s, source) AND position = coalesce(%s, position)",
         (source, position),
     )
-    return cursor.rowcount
+    events = cursor.rowcount
+    if events:
+        details = {"source": source, "position": position, "events": events}
+        note(cursor, who, "parked retry", details, reason)
+    return events
 
 
 def drop(cursor: Cursor, who: str, source: str, position: int, reason: str) -> bool:

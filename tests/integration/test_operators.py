@@ -234,8 +234,24 @@ def test_what_is_retried_now_is_applied_by_the_inbox(
     with running(kitchen.inbox):
         eventually(lambda: kitchen.inbox.connected)
         with kitchen.reading() as cursor:
-            assert operations.retry_now(cursor, "shop") == 1
+            assert operations.retry_now(cursor, "ops", "shop") == 1
         eventually(lambda: kitchen.parked() == 0)
 
     assert kitchen.effects() == [event.position]
     listener.close()
+
+
+def test_who_has_events_tried_again_is_written_down(stack: Stack, parked_at: int) -> None:
+    where = ("inventory", "orders", str(parked_at))
+
+    retried = told(stack, "parked", "retry", *where, "--reason", "version 2 is out")
+    told(stack, "parked", "retry", *where[:2], str(parked_at + 1))
+
+    assert retried == {"events": 1}
+    statement = (
+        "SELECT who, what, reason, details->'source', details->'events' FROM operations"
+        " WHERE what = 'parked retry' AND (details->>'position')::bigint BETWEEN %s AND %s"
+    )
+    ((who, *noted),) = rows(stack.databases["inventory"], statement, parked_at, parked_at + 1)
+    assert who
+    assert noted == ["parked retry", "version 2 is out", "orders", 1]
