@@ -130,18 +130,18 @@ class Supervisor:
         if self.rabbitmq:
             self.rabbitmq.prepare()
             self._launch(Child("epmd", self.rabbitmq.start_epmd))
-            self._launch(Child("rabbitmq", self.rabbitmq.start))
+            ends = signal.SIGKILL if self.temporary else signal.SIGTERM  # nothing is kept
+            self._launch(Child("rabbitmq", self.rabbitmq.start, stop_signal=ends))
         if self.given_broker:
             self.given_broker.refuse_if_in_use()
             self.given_broker.define(self.layout.password)
         if self.postgres:
             self.postgres.prepare()
-            self._launch(Child("postgres", self.postgres.start, stop_signal=signal.SIGINT))
+            ends = signal.SIGQUIT if self.temporary else signal.SIGINT  # it frees what it shares
+            self._launch(Child("postgres", self.postgres.start, stop_signal=ends))
         self._remember_ports()
         if self.postgres:
             self._wait_for("PostgreSQL", self.postgres.answers, _SERVERS_READY_WITHIN, "postgres")
-        if self.rabbitmq:
-            self._wait_for("RabbitMQ", self.rabbitmq.answers, _SERVERS_READY_WITHIN, "rabbitmq")
 
     def _make_databases(self) -> None:
         self._enter("databases")
@@ -161,6 +161,8 @@ class Supervisor:
                 raise self._failure(service, service)
 
     def _start_services(self) -> None:
+        if self.rabbitmq:  # it boots while the tables are made
+            self._wait_for("RabbitMQ", self.rabbitmq.answers, _SERVERS_READY_WITHIN, "rabbitmq")
         self._enter("services")
         if self.layout.restored.exists():
             self._empty_the_queues()

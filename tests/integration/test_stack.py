@@ -111,14 +111,16 @@ def test_kill_9_of_the_supervisor_leaves_no_process_behind(holder, tmp_path):
     assert eventually(lambda: processes_of(tmp_path) == [holder.pid])
 
 
-@pytest.fixture
-def run_directory(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    ask_pomona(tmp_path, "down")
-    shutil.rmtree(hidden_home(tmp_path), ignore_errors=True)
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where `pomona up` starts a stack that the tests below share."""
+    directory = tmp_path_factory.mktemp("run")
+    yield directory
+    ask_pomona(directory, "down")
+    shutil.rmtree(hidden_home(directory), ignore_errors=True)
 
 
-def test_up_starts_everything_once_and_down_stops_everything(run_directory):
+def test_up_starts_everything_once_and_what_dies_comes_back(run_directory):
     first = pomona(run_directory, "up", "--json")
     again = pomona(run_directory, "up", "--json")
     status = json.loads(pomona(run_directory, "status", "--json"))
@@ -133,13 +135,6 @@ def test_up_starts_everything_once_and_down_stops_everything(run_directory):
     }
     assert eventually(lambda: restarted(run_directory, victim))
 
-    pomona(run_directory, "down")
-
-    assert processes_of(run_directory) == []
-    stopped = ask_pomona(run_directory, "status")
-    assert stopped.returncode == 1
-    assert "make up" in stopped.stderr
-
 
 def test_up_works_again_at_once_after_its_supervisor_was_killed(run_directory):
     killed = json.loads(pomona(run_directory, "up", "--json"))
@@ -151,6 +146,18 @@ def test_up_works_again_at_once_after_its_supervisor_was_killed(run_directory):
     assert not set(again["processes"]) & set(killed["processes"])
     services = json.loads(pomona(run_directory, "status", "--json"))["services"]
     assert all(service["ready"] for service in services)
+
+
+def test_down_stops_everything(run_directory):
+    pomona(run_directory, "up")
+    assert processes_of(run_directory)
+
+    pomona(run_directory, "down")
+
+    assert processes_of(run_directory) == []
+    stopped = ask_pomona(run_directory, "status")
+    assert stopped.returncode == 1
+    assert "make up" in stopped.stderr
 
 
 def test_servers_that_are_given_are_used_and_left_as_they_were(servers, tmp_path, monkeypatch):
