@@ -121,6 +121,21 @@ def test_who_saw_that_there_was_none_has_to_look_again_when_there_is_one(shop, r
             replica.commit(Because(), Lot(5))
 
 
+@pytest.mark.parametrize("afresh", [False, True])
+def test_what_is_loaded_twice_in_one_attempt_is_one_thing_and_stored_once(dsn, shop, lot, afresh):
+    before = rows(dsn, "SELECT count(*) FROM shop_events")[0][0]
+
+    with shop.attempt(afresh=afresh):
+        one, again = shop.get(Lot, lot.id), shop.get(Lot, lot.id)
+        one.sell(10)
+        again.sell(20)
+        shop.commit(Because(), one, again)
+
+    assert one is again
+    assert shop.get(Lot, lot.id).grams == remembered(shop, lot.id).grams == 998 - 30
+    assert rows(dsn, "SELECT count(*) FROM shop_events")[0][0] == before + 2
+
+
 def test_afresh_means_what_the_store_says_now(shop, replica, lot):
     sell(shop, lot.id, 10)
 
