@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -24,13 +23,7 @@ _KEYS_KEPT = timedelta(days=8)
 _T = TypeVar("_T")
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-_credentials = click.option(
-    "--credentials",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="The file of this terminal's own account.",
-)
-_secret_file = click.option(
+secret_file = click.option(
     "--from",
     "source",
     type=click.File("r", "utf-8"),
@@ -42,16 +35,14 @@ _secret_file = click.option(
 def identity() -> None:
     r"""Make terminals and people known, let them in, and shut them out.
 
-    Head office's commands act for the operator of this machine's stack; `enrol` and `log-in` are
-    what a terminal does. A PIN or password is asked for or read from a file, never an argument.
+    They act for the operator of this machine's stack, as head office; a terminal has its own
+    `pomona terminal`. A PIN or password is asked for or read from a file, never an argument.
 
     \b
     Examples:
       pomona identity hire 1017 --as cashier --store ID
       pomona identity set-pin 1017
       pomona identity issue-code --store ID
-      pomona identity enrol CODE --credentials till.json
-      pomona identity log-in 1017 --credentials till.json
       pomona identity revoke person 1017
     """
 
@@ -111,7 +102,7 @@ def move(staff_no: str, works_as: str, store: UUID | None, as_json: bool) -> Non
 
 @identity.command("set-pin")
 @click.argument("staff_no")
-@_secret_file
+@secret_file
 @_as_json
 def set_pin(staff_no: str, source: Any, as_json: bool) -> None:
     r"""Give somebody who works at a store a PIN of 6 digits.
@@ -121,13 +112,13 @@ def set_pin(staff_no: str, source: Any, as_json: bool) -> None:
       pomona identity set-pin 1017
       pomona identity set-pin 1017 --from pin.txt
     """
-    request = {"staff_no": staff_no, "pin": _secret("PIN", source, twice=True)}
+    request = {"staff_no": staff_no, "pin": secret_given("PIN", source, twice=True)}
     _tell(_for_head_office("set_credential", request), as_json)
 
 
 @identity.command("set-password")
 @click.argument("staff_no")
-@_secret_file
+@secret_file
 @_as_json
 def set_password(staff_no: str, source: Any, as_json: bool) -> None:
     r"""Give somebody at head office a password of at least 12 characters.
@@ -136,7 +127,7 @@ def set_password(staff_no: str, source: Any, as_json: bool) -> None:
     Example:
       pomona identity set-password anna
     """
-    request = {"staff_no": staff_no, "password": _secret("Password", source, twice=True)}
+    request = {"staff_no": staff_no, "password": secret_given("Password", source, twice=True)}
     _tell(_for_head_office("set_credential", request), as_json)
 
 
@@ -170,7 +161,7 @@ def list_all(store: UUID | None, as_json: bool) -> None:
       pomona identity list --json
     """
     with _head_office() as office:
-        found = _told(
+        found = told(
             lambda: {
                 **office.ask("identity", "list_terminals", _at(store)),
                 **office.ask("identity", "list_people", _at(store)),
@@ -208,69 +199,20 @@ def rotate_key(drop_old: bool, as_json: bool) -> None:
     _tell({"kid": keys[-1].kid, "keys": len(keys_in(layout.signing_keys))}, as_json)
 
 
-@identity.command
-@click.argument("code")
-@_credentials
-@click.option("--broker", help="Where the broker is (amqp://HOST:PORT/VHOST); this stack's if not.")
-@_as_json
-def enrol(code: str, credentials: Path, broker: str | None, as_json: bool) -> None:
-    r"""Make this machine the terminal that a CODE was issued for.
-
-    Its own account at the broker is written to the file, for its owner only.
-
-    \b
-    Example:
-      pomona identity enrol 7KQ2-M0XD-93TH-ZB5C --credentials till.json
-    """
-    enrolled = _told(lambda: session.enrol(broker or running_stack().amqp_uri, code, credentials))
-    _tell({"terminal_id": enrolled.terminal_id, "store_id": enrolled.store_id}, as_json)
-
-
-@identity.command("log-in")
-@click.argument("staff_no")
-@_credentials
-@_secret_file
-@_as_json
-def log_in(staff_no: str, credentials: Path, source: Any, as_json: bool) -> None:
-    r"""Log somebody in at this terminal and print the first token.
-
-    \b
-    Example:
-      pomona identity log-in 1017 --credentials till.json --json
-    """
-    try:
-        kept = session.Credentials.kept_in(credentials)
-    except FileNotFoundError:
-        raise Trouble(
-            f"没有文件 {credentials}。请先用 pomona identity enrol 登记本终端。",
-            f"There is no file {credentials}. Enrol this terminal first: pomona identity enrol.",
-        ) from None
-    kind = "pin" if kept.store_id else "password"
-    secret = {kind: _secret(kind, source, twice=False)}
-    with _told(lambda: session.log_in(kept, staff_no, **secret)) as somebody:
-        told = {
-            "token": somebody.token(),
-            "session_id": somebody.session_id,
-            "role": somebody.role,
-            "store_id": somebody.store_id,
-        }
-    _tell(told, as_json)
-
-
 def _head_office() -> Terminal:
     return terminal_for(running_stack(), role="head_office", person="operator")
 
 
 def _for_head_office(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
     with _head_office() as office:
-        return _told(lambda: office.command("identity", method, request))
+        return told(lambda: office.command("identity", method, request))
 
 
 def _at(store: UUID | None) -> dict[str, str]:
     return {} if store is None else {"store_id": str(store)}
 
 
-def _secret(name: str, source: Any, *, twice: bool) -> str:
+def secret_given(name: str, source: Any, *, twice: bool) -> str:
     if source is not None:
         return str(source.read()).strip()
     if not sys.stdin.isatty():
@@ -281,7 +223,7 @@ def _secret(name: str, source: Any, *, twice: bool) -> str:
     return str(click.prompt(name, hide_input=True, confirmation_prompt=twice, err=True))
 
 
-def _told(attempt: Callable[[], _T]) -> _T:
+def told(attempt: Callable[[], _T]) -> _T:
     """Say a refusal in both languages."""
     try:
         return attempt()

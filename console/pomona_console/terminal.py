@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +11,24 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pomona.contracts import PERSON_ROLES, Role
+from pomona import session
 from pomona.errors import Refusal, Refused, Unavailable
-from pomona.offline import Backlog, Kept
+from pomona.offline import SIGNED_OUT, Backlog, Kept
 from pomona.terminal import Terminal
 from pomona_console.call import request_given
+from pomona_console.identity import secret_file, secret_given, told
 from pomona_console.layout import SERVICES
-from pomona_console.stack import default_directory, running_stack, terminal_for
+from pomona_console.stack import default_directory, running_stack
+from pomona_console.terminal_home import TerminalHome
 from pomona_console.trouble import Trouble
 
 _STATES = {"waiting": "等待 / waiting", "answered": "完成 / answered", "refused": "被拒 / refused"}
 
-_kept_in = click.option(
-    "--backlog",
-    "path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file that keeps the commands; .run/backlog.sqlite unless given.",
+_home = click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=TerminalHome),
+    default=lambda: TerminalHome(default_directory() / "terminal"),
+    help="Where this terminal keeps its account and commands; .run/terminal unless given.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -37,11 +38,14 @@ def terminal() -> None:
     r"""Work on while the broker or a service is away: nothing that was entered is lost.
 
     A command is on disk before it is sent. What is not answered waits, in its order, for seven
-    days; what is refused is set aside until somebody has looked at it.
+    days; what is refused is set aside until somebody has looked at it. It goes out from the
+    terminal's own account, in the name of whoever was logged in.
 
     \b
     Examples:
-      pomona terminal send inventory receive_goods @delivery.json --as store_manager --store ID
+      pomona terminal enrol CODE
+      pomona terminal log-in 1017
+      pomona terminal send inventory receive_goods @delivery.json
       pomona terminal queue
       pomona terminal flush
       pomona terminal retry 17
@@ -49,26 +53,72 @@ def terminal() -> None:
 
 
 @terminal.command
+@click.argument("code")
+@click.option("--broker", help="Where the broker is (amqp://HOST:PORT/VHOST); this stack's if not.")
+@_home
+@_json
+def enrol(code: str, broker: str | None, home: TerminalHome, as_json: bool) -> None:
+    r"""Make this machine the terminal that a CODE was issued for, with an account of its own.
+
+    \b
+    Examples:
+      pomona terminal enrol 7KQ2-M0XD-93TH-ZB5C
+      pomona terminal enrol 7KQ2-M0XD-93TH-ZB5C --broker amqps://broker.example:5671/pomona
+    """
+    home.make()
+    uri = broker or running_stack().amqp_uri
+    enrolled = told(lambda: session.enrol(uri, code, home.account))
+    shown = {"terminal_id": enrolled.terminal_id, "store_id": enrolled.store_id}
+    click.echo(json.dumps(shown, indent=2) if as_json else f"{enrolled.terminal_id}")
+
+
+@terminal.command("log-in")
+@click.argument("staff_no")
+@secret_file
+@_home
+@_json
+def log_in(staff_no: str, source: Any, home: TerminalHome, as_json: bool) -> None:
+    r"""Log somebody in here; what is sent from now on is theirs.
+
+    Who was logged in before stays so, for what they left waiting.
+
+    \b
+    Examples:
+      pomona terminal log-in 1017
+      pomona terminal log-in 1017 --from pin.txt
+    """
+    credentials = home.credentials()
+    kind = "pin" if credentials.store_id else "password"
+    secret = {kind: secret_given(kind, source, twice=False)}
+    with told(lambda: session.log_in(credentials, staff_no, **secret)) as somebody:
+        home.admit(staff_no, somebody.token())
+        shown = {"staff_no": staff_no, "role": somebody.role, "store_id": somebody.store_id}
+    click.echo(json.dumps(shown, indent=2) if as_json else f"{staff_no}  {somebody.role}")
+
+
+@terminal.command("log-out")
+@_home
+def log_out(home: TerminalHome) -> None:
+    """End the session of whoever logged in last; what they left waiting has to wait for them."""
+    staff_no = home.logged_in()
+    with told(lambda: home.session_of(staff_no)) as somebody:
+        told(somebody.log_out)
+    home.dismiss(staff_no)
+
+
+@terminal.command
 @click.argument("service", type=click.Choice(SERVICES))
 @click.argument("method")
 @click.argument("request_json", metavar="JSON|@FILE|-")
-@click.option("--as", "role", type=click.Choice(PERSON_ROLES), required=True, help="Who it is.")
-@click.option("--store", type=click.UUID, help="The store of a cashier or store manager.")
-@click.option("--terminal", "terminal_id", type=click.UUID, help="The terminal in use.")
-@click.option("--person", default="console", show_default=True, help="The person's name or id.")
 @click.option("--command-id", type=click.UUID, help="The command's id, where it has one already.")
-@_kept_in
+@_home
 @_json
 def send(
     service: str,
     method: str,
     request_json: str,
-    role: Role,
-    store: UUID | None,
-    terminal_id: UUID | None,
-    person: str,
     command_id: UUID | None,
-    path: Path | None,
+    home: TerminalHome,
     as_json: bool,
 ) -> None:
     r"""Write a command down, then send it and all that waits before it.
@@ -77,15 +127,14 @@ def send(
 
     \b
     Example:
-      pomona terminal send orders open_shift @shift.json --as cashier --store ID --terminal ID
+      pomona terminal send orders open_shift @shift.json
     """
-    who = {"person": person, "role": role, "store": store, "terminal": terminal_id}
-    with _backlog(path) as backlog:
-        key = json.dumps({name: value and str(value) for name, value in who.items()})
-        given = request_given(request_json)
-        sent = backlog.write_down(service, method, given, person=key, command_id=command_id)
+    staff_no = home.logged_in()
+    given = request_given(request_json)
+    with _backlog(home) as backlog:
+        sent = backlog.write_down(service, method, given, person=staff_no, command_id=command_id)
         try:
-            _flush(backlog, patience=0.0)
+            _flush(home, backlog, patience=0.0)
         except Unavailable:
             click.echo("暂时无法送达，已保存，稍后发送：pomona terminal flush", err=True)
             click.echo("Nobody can be reached. It is kept: `pomona terminal flush`.", err=True)
@@ -94,9 +143,9 @@ def send(
 
 @terminal.command
 @click.option("--all", "everything", is_flag=True, help="Also what was answered.")
-@_kept_in
+@_home
 @_json
-def queue(everything: bool, path: Path | None, as_json: bool) -> None:
+def queue(everything: bool, home: TerminalHome, as_json: bool) -> None:
     r"""Show what waits and what was refused.
 
     \b
@@ -104,15 +153,15 @@ def queue(everything: bool, path: Path | None, as_json: bool) -> None:
       pomona terminal queue
       pomona terminal queue --all --json
     """
-    with _backlog(path) as backlog:
+    with _backlog(home) as backlog:
         _tell(backlog.commands(*(() if everything else ("waiting", "refused"))), as_json)
 
 
 @terminal.command
 @click.option("--patience", default=60.0, show_default=True, help="Seconds to wait for services.")
-@_kept_in
+@_home
 @_json
-def flush(patience: float, path: Path | None, as_json: bool) -> None:
+def flush(patience: float, home: TerminalHome, as_json: bool) -> None:
     r"""Send everything that waits, in its order; ends with 1 if nobody can be reached.
 
     \b
@@ -120,57 +169,59 @@ def flush(patience: float, path: Path | None, as_json: bool) -> None:
       pomona terminal flush
       pomona terminal flush --patience 600
     """
-    with _backlog(path) as backlog:
-        _flush(backlog, patience=patience)
+    with _backlog(home) as backlog:
+        _flush(home, backlog, patience=patience)
         _tell(backlog.commands("refused"), as_json)
 
 
 @terminal.command
 @click.argument("number", type=int)
-@_kept_in
-def retry(number: int, path: Path | None) -> None:
+@_home
+def retry(number: int, home: TerminalHome) -> None:
     """Let the refused command NUMBER wait again, when what it lacked is there."""
-    with _backlog(path) as backlog:
+    with _backlog(home) as backlog:
         backlog.retry(number)
 
 
 @terminal.command
 @click.argument("number", type=int)
-@_kept_in
-def drop(number: int, path: Path | None) -> None:
+@_home
+def drop(number: int, home: TerminalHome) -> None:
     """Forget the refused command NUMBER, which somebody has dealt with."""
-    with _backlog(path) as backlog:
+    with _backlog(home) as backlog:
         backlog.drop(number)
 
 
 @contextmanager
-def _backlog(path: Path | None) -> Iterator[Backlog]:
-    backlog = Backlog(path or default_directory() / "backlog.sqlite")
+def _backlog(home: TerminalHome) -> Iterator[Backlog]:
+    home.make()
+    backlog = Backlog(home.backlog)
     try:
         yield backlog
     except Refused as refused:
-        raise click.ClickException(str(refused)) from None
+        if refused.code in SIGNED_OUT:
+            raise Trouble(
+                "登录已失效，命令已保存。请先 pomona terminal log-in，再 pomona terminal flush。",
+                "The session is over; what waits is kept. Log in again, `pomona terminal log-in`,"
+                " then `pomona terminal flush`.",
+            ) from None
+        raise Trouble(refused.message, str(refused)) from None
     except Refusal as refusal:
         raise Trouble(refusal.sentence("zh"), refusal.sentence("en")) from None
     finally:
         backlog.close()
 
 
-def _flush(backlog: Backlog, *, patience: float) -> None:
-    stack = running_stack()
+def _flush(home: TerminalHome, backlog: Backlog, *, patience: float) -> None:
+    credentials = home.credentials()
     terminals: dict[str, Terminal] = {}
 
-    def terminal_of(person: str) -> Terminal:
-        if person not in terminals:
-            who = json.loads(person)
-            terminals[person] = terminal_for(
-                stack,
-                role=who["role"],
-                store_id=who["store"] and UUID(who["store"]),
-                terminal_id=who["terminal"] and UUID(who["terminal"]),
-                person=who["person"],
+    def terminal_of(staff_no: str) -> Terminal:
+        if staff_no not in terminals:
+            terminals[staff_no] = Terminal(
+                credentials.amqp_uri, home.token_of(staff_no), locale="zh-CN"
             )
-        return terminals[person]
+        return terminals[staff_no]
 
     columns = (TextColumn("发送 / sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:

@@ -17,7 +17,7 @@ from pomona.terminal import PAUSE_SECONDS, TIMEOUT, Terminal
 
 KEPT_FOR = timedelta(days=7)  # services remember the ids of commands for longer
 BUSY = ("unavailable", "conflict", "too_many_requests")
-SIGNED_OUT = "unauthenticated"
+SIGNED_OUT = ("unauthenticated", "session_over")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS commands (
     number      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -85,6 +85,7 @@ class Backlog:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)  # it may name customers
         self._lock = path.with_suffix(".lock")
+        self._lock.touch(mode=0o600)
         self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
         self._database.row_factory = sqlite3.Row
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -212,7 +213,7 @@ def _outcome(terminal: Terminal, kept: Kept, patience: float) -> tuple[State, di
             if time.monotonic() >= until:
                 raise
         except Refused as refused:
-            if refused.code == SIGNED_OUT:
+            if refused.code in SIGNED_OUT:
                 raise
             if refused.code not in BUSY:
                 return "refused", {

@@ -1,6 +1,5 @@
 """A terminal that was cut off delivers everything once and in order, whatever dies meanwhile."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -23,7 +22,6 @@ from .raw_caller import eventually
 pytestmark = [pytest.mark.integration, pytest.mark.feature("SYS-03")]
 
 SALES = 500
-POMONA = Path(sys.executable).with_name("pomona")
 FLUSH = """
 import sys
 from pathlib import Path
@@ -217,30 +215,3 @@ def test_500_sales_of_a_day_offline_arrive_once_although_terminal_and_broker_are
     assert receipts == sorted(set(receipts))
     assert len(receipts) == SALES
     assert shop.day()["card_fen"] - before["card_fen"] == SALES * 1000
-
-
-def test_the_command_line_keeps_shows_and_sends(shop, path):
-    environment = {**os.environ, "POMONA_RUN": str(shop.stack.layout.directory)}
-
-    def pomona(*arguments: str) -> Any:
-        done = subprocess.run(
-            [POMONA, "terminal", *arguments, "--backlog", path],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    at = ["--store", str(shop.store), "--terminal", str(shop.till), "--person", "lin"]
-    sale = ["send", "orders", "place_order", "--as", "cashier", *at, "--json"]
-    (sent,) = pomona(*sale, json.dumps(shop.sale()))
-    assert sent["state"] == "answered"
-    assert UUID(sent["command_id"])
-    (refused,) = pomona(*sale, json.dumps(shop.sale(shift_id=str(uuid4()))))
-    assert refused["state"] == "refused"
-    assert [kept["number"] for kept in pomona("queue", "--json")] == [refused["number"]]
-    assert len(pomona("queue", "--all", "--json")) == 2
-    assert pomona("flush", "--json") == [refused]
