@@ -77,7 +77,7 @@ def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> amqp.Connection:
     connection = amqp.Connection(
         host=f"{parts.hostname}:{parts.port or (5671 if tls else 5672)}",
         ssl=tls,
-        userid=unquote(parts.username or ""),
+        userid=user_of(uri),
         password=unquote(parts.password or ""),
         virtual_host=unquote(parts.path[1:]) or "/",
         heartbeat=HEARTBEAT,
@@ -96,6 +96,11 @@ def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> amqp.Connection:
         # py-amqp's own read and write timeouts are socket options, which eventlet does not heed
         transport.sock.settimeout(WAIT_TIMEOUT)
     return connection
+
+
+def user_of(uri: str) -> str:
+    """Return the account that a URI logs in with."""
+    return unquote(urlsplit(uri).username or "")
 
 
 class _ReadAhead:
@@ -153,6 +158,8 @@ class Publisher:
     """Publishes events and returns when the broker has taken responsibility for every one."""
 
     def __init__(self, uri: str, service: str) -> None:
+        # the broker checks it: nobody can publish in our name
+        self._user = user_of(uri)
         self._connection = connect(uri)
         with closed_on_failure(self._connection):
             self._channel = self._connection.channel()
@@ -182,7 +189,7 @@ class Publisher:
                         self._channel.channel_id,
                         self._exchange,
                         each.routing_key,
-                        frames.event_properties(f"{each.source}-{each.position}"),
+                        frames.event_properties(f"{each.source}-{each.position}", self._user),
                         each.raw,
                         mandatory=True,
                     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pomona.host import Spine
 
 LONGEST_CALL_SECONDS = 30.0
+CONFLICTS = 20
+PAUSE_SECONDS = 0.2
 
 
 class CommandSchema(RequestSchema):
@@ -87,6 +89,7 @@ class Call:
         c = self._command(application)
         reach("command.before_load")
         afresh = False
+        conflicts = 0
         while True:
             with application.attempt(afresh=afresh) as attempt:
                 try:
@@ -102,6 +105,7 @@ class Call:
                     given_up: type[errors.Refusal] = errors.Conflict
                 except IntegrityError:
                     metrics.append_conflicts.inc()
+                    conflicts += 1
                     given_up = errors.Conflict
                     afresh = True
                     answer = application.answer_to(c)
@@ -112,8 +116,11 @@ class Call:
             if answer is not None:
                 metrics.command_replays.inc()
                 return answer
-            if time.monotonic() > self._deadline:
+            # what the database refuses again and again is more than somebody else's change
+            if time.monotonic() > self._deadline or conflicts == CONFLICTS:
                 raise given_up
+            if given_up is errors.Unavailable:
+                time.sleep(PAUSE_SECONDS)
 
     def _after_reconnecting(self, application: Application, c: Command) -> dict[str, Any] | None:
         while True:
@@ -122,7 +129,7 @@ class Call:
             except DatabaseLost:
                 if time.monotonic() > self._deadline:
                     raise errors.Unavailable from None
-                time.sleep(0.2)
+                time.sleep(PAUSE_SECONDS)
 
     def _command(self, application: Application) -> Command:
         actor = self._actor()

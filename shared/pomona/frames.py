@@ -43,10 +43,10 @@ def answer_properties(correlation_id: str) -> bytes:
     return flags + _JSON + _TRANSIENT + _short(correlation_id)
 
 
-def event_properties(message_id: str) -> bytes:
+def event_properties(message_id: str, user_id: str) -> bytes:
     """Return the properties of an event, which is as durable as the queues it goes to."""
-    flags = (_CONTENT_TYPE | _DELIVERY_MODE | _MESSAGE_ID).to_bytes(2, "big")
-    return flags + _EVENT + _PERSISTENT + _short(message_id)
+    flags = (_CONTENT_TYPE | _DELIVERY_MODE | _MESSAGE_ID | _USER_ID).to_bytes(2, "big")
+    return flags + _EVENT + _PERSISTENT + _short(message_id) + _short(user_id)
 
 
 def publish(

@@ -21,6 +21,7 @@ from pomona.broker import (
     is_fatal,
     is_of_the_queue,
 )
+from pomona.broker_access import OPERATOR, service_user
 from pomona.envelope import Envelope, Malformed, unseal
 from pomona.errors import NotYet, Refused, SourceForgot
 from pomona.failpoints import reach
@@ -299,7 +300,7 @@ class Inbox:
             self._lagging_since_pulse = bool(pending) and idle
 
     def _open(self, message: amqp.Message) -> Envelope | None:
-        reason = fits(message, ("application/cloudevents+json",))
+        reason = fits(message, ("application/cloudevents+json",)) or self._foreign(message)
         if reason is None:
             try:
                 envelope = unseal(body_of(message))
@@ -312,6 +313,11 @@ class Inbox:
         # the log has the real event, if there is one: the gap will be seen and filled
         self._unreadable(reason)
         return None
+
+    def _foreign(self, message: amqp.Message) -> str | None:
+        """Return why a message is not the source's own, or None where the broker says it is."""
+        user = message.properties.get("user_id")
+        return None if user in (service_user(self.source), OPERATOR) else "foreign_user"
 
     def _unreadable(self, reason: str) -> None:
         metrics.messages_dead_lettered.labels(reason).inc()

@@ -5,13 +5,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
 import amqp
 
 from pomona import frames, trace, wire
-from pomona.broker import ConnectionLost, body_of, close, connect, open_channel, pump
+from pomona.broker import (
+    ConnectionLost,
+    body_of,
+    close,
+    connect,
+    open_channel,
+    pump,
+    user_of,
+)
 from pomona.broker_access import RPC_EXCHANGE
 from pomona.envelope import Envelope, unseal
 from pomona.errors import Forbidden, Refused, SourceForgot, Unauthenticated, Unavailable
@@ -47,7 +54,7 @@ class Terminal:
 
     def __init__(self, amqp_uri: str, token: Token = "", *, locale: str = "en") -> None:
         self._uri = amqp_uri
-        self._user = unquote(urlsplit(amqp_uri).username or "")
+        self._user = user_of(amqp_uri)
         self._token = token
         self._locale = locale
         self._connection: amqp.Connection | None = None

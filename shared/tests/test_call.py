@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from eventsourcing.persistence import IntegrityError, OperationalError
 
 from pomona.application import Attempt
-from pomona.call import LONGEST_CALL_SECONDS, Call
+from pomona.call import CONFLICTS, LONGEST_CALL_SECONDS, PAUSE_SECONDS, Call
 from pomona.contracts import Request
-from pomona.errors import Expired
+from pomona.errors import Conflict, Expired
 from pomona.fields import RequestSchema
 from pomona.identity import Actor
 
@@ -25,9 +26,11 @@ class Stored:
 
     def __init__(self, answer):
         self.answer = answer
+        self.attempts = []
 
     @contextmanager
     def attempt(self, *, afresh):
+        self.attempts.append(afresh)
         yield Attempt(afresh=afresh)
 
     def answer_to(self, command):
@@ -95,3 +98,29 @@ def test_a_till_whose_clock_is_slower_than_a_minute_is_refused():
 @pytest.mark.parametrize("said", ["soon", "nan", "inf", "1e9", None])
 def test_nobody_is_waited_for_longer_than_the_longest_call(said):
     assert call(timeout=said).seconds_left <= LONGEST_CALL_SECONDS
+
+
+def test_what_the_store_refuses_every_time_ends_as_a_conflict_and_not_at_the_deadline():
+    refused = call()
+
+    def clash(_command):
+        raise IntegrityError
+
+    with pytest.raises(Conflict):
+        refused.exactly_once(clash)
+
+    assert refused.spine.application.attempts == [False] + [True] * (CONFLICTS - 1)
+
+
+def test_a_database_that_fails_is_asked_again_only_after_a_pause(monkeypatch):
+    pauses = []
+    monkeypatch.setattr("pomona.call.time.sleep", pauses.append)
+    failing = call()
+
+    def full_disk(_command):
+        if len(failing.spine.application.attempts) < 3:
+            raise OperationalError
+        return {"sold": "now"}
+
+    assert failing.exactly_once(full_disk) == {"sold": "now"}
+    assert pauses == [PAUSE_SECONDS] * 2

@@ -54,7 +54,7 @@ def test_a_call_reads_as_it_was_packed(size):
 
 
 def test_an_event_is_durable_and_has_its_own_id():
-    properties = frames.event_properties("shop-7")
+    properties = frames.event_properties("shop-7", "service-shop")
 
     wire = frames.publish(1, "shop.events", "lot_sold.v1", properties, b"{}", mandatory=True)
 
@@ -64,6 +64,7 @@ def test_an_event_is_durable_and_has_its_own_id():
         "content_type": "application/cloudevents+json",
         "delivery_mode": 2,
         "message_id": "shop-7",
+        "user_id": "service-shop",
     }
 
 

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from pomona import eventstore, ledger, operations, timelines
 from pomona.application import Application
-from pomona.broker import connect, declare_event_exchange
+from pomona.broker import connect, declare_event_exchange, user_of
 from pomona.contracts import Contracts, Published
 from pomona.envelope import Envelope, unseal
 from pomona.errors import SourceForgot
@@ -249,13 +249,16 @@ class Listener:
         self._connection.close()
 
 
-def publish(amqp_uri: str, exchange: str, key: str, envelopes: Sequence[Envelope]) -> None:
+def publish(
+    amqp_uri: str, exchange: str, key: str, envelopes: Sequence[Envelope], **properties: Any
+) -> None:
     """Publish envelopes as somebody other than the relay."""
+    sent = {"content_type": "application/cloudevents+json", "user_id": user_of(amqp_uri)}
     connection = connect(amqp_uri)
     channel = connection.channel()
     channel.confirm_select()
     for envelope in envelopes:
-        message = amqp.Message(envelope.raw, content_type="application/cloudevents+json")
+        message = amqp.Message(envelope.raw, **sent | properties)
         channel.basic_publish_confirm(message, exchange, key)
     connection.close()
 

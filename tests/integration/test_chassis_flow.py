@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pomona import inbox as inbox_module
 from pomona.broker import connect, is_fatal
 from pomona.envelope import seal
-from pomona.metrics import outbox_unroutable
+from pomona.metrics import messages_dead_lettered, outbox_unroutable
 from pomona.relay import Relay
 from pomona_console.stack import temporary_stack
 
@@ -277,3 +278,21 @@ def test_a_message_that_is_no_event_of_the_source_is_not_applied_and_stops_nobod
         eventually(lambda: kitchen.inbox.position == last)
 
     assert kitchen.effects() == [envelope.position for envelope in everything(shop)]
+
+
+def test_an_event_that_the_broker_does_not_vouch_for_is_taken_from_the_log_instead(
+    servers, dsn, shop, kitchen
+):
+    last = trade(shop)
+    true = everything(shop)[-1]
+    forged = replace(true, raw=true.raw.replace(true.subject.encode(), str(uuid4()).encode()))
+    refused = messages_dead_lettered.labels("foreign_user")
+    before = refused._value.get()
+
+    with running(kitchen.inbox):
+        eventually(lambda: kitchen.inbox.connected)
+        publish(servers.amqp_uri, "shop.events", "lot_sold.v1", [forged], user_id=None)
+        eventually(lambda: kitchen.inbox.position == last)
+
+    assert refused._value.get() == before + 1
+    assert rows(dsn, "SELECT subject FROM effects ORDER BY nth DESC LIMIT 1") == [(true.subject,)]
