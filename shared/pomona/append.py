@@ -60,12 +60,35 @@ class Entry:
         return [*self.versions, *((seen, version + 1) for seen, version in self.seen.items())]
 
 
-@dataclass(eq=False)
 class _Turn:
-    entry: Entry
-    error: BaseException | None = None
-    written: bool = False
-    called: threading.Event = field(default_factory=threading.Event)
+    """A caller's place in the queue: it waits until it is called, to lead or to hear the outcome.
+
+    A bare lock that is opened once, since an event costs more to make than an entry to write.
+    """
+
+    __slots__ = ("_gate", "called", "entry", "error", "written")
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.error: BaseException | None = None
+        self.written = False
+        self.called = False
+        self._gate: threading.Lock | None = None
+
+    def close(self) -> None:
+        """Be one who waits."""
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def wait(self) -> None:
+        if self._gate is not None:
+            self._gate.acquire()
+
+    def call(self) -> None:
+        if not self.called:
+            self.called = True
+            if self._gate is not None:
+                self._gate.release()
 
 
 class SingleWriter:
@@ -91,11 +114,11 @@ class SingleWriter:
         turn = _Turn(entry)
         with self._mutex:
             self._queue.append(turn)
-            leads = not self._busy
+            if self._busy:
+                turn.close()
             self._busy = True
         try:
-            if not leads:
-                turn.called.wait()
+            turn.wait()
             if not turn.written and turn.error is None:
                 self._lead()
         except BaseException:
@@ -119,7 +142,7 @@ class SingleWriter:
             for turn, winner in late:
                 turn.error = _lost_to(winner)
             for turn in (*batch, *(turn for turn, _ in late)):
-                turn.called.set()
+                turn.call()
             self._call_next()
 
     def _take(self) -> tuple[list[_Turn], list[tuple[_Turn, _Turn]]]:
@@ -167,7 +190,7 @@ class SingleWriter:
     def _call_next(self) -> None:
         with self._mutex:
             if self._queue:
-                self._queue[0].called.set()
+                self._queue[0].call()
             else:
                 self._busy = False
 
@@ -177,7 +200,7 @@ class SingleWriter:
             if turn not in self._queue:
                 return
             self._queue.remove(turn)
-        if turn.called.is_set():
+        if turn.called:
             self._call_next()
 
 

@@ -26,10 +26,13 @@ class EventLog:
         self._table = Identifier(table)
         self._mapper = mapper
 
-    def after(self, cursor: Cursor, position: int, limit: int) -> list[Envelope]:
+    def after(
+        self, cursor: Cursor, position: int, limit: int, *, previous: int | None = None
+    ) -> list[Envelope]:
         """Return up to `limit` published events after a position, oldest first.
 
-        An event that is told in several versions has an envelope for each.
+        An event that is told in several versions has an envelope for each. `previous` is the last
+        published event up to that position, where the caller knows it.
         """
         cursor.execute(
             self._sql(
@@ -40,7 +43,8 @@ class EventLog:
             (position, self._topics, limit),
         )
         rows = cursor.fetchall()
-        previous = self.head(cursor, upto=position) if rows else 0
+        if previous is None:
+            previous = self.head(cursor, upto=position) if rows else 0
         envelopes = []
         for row in rows:
             envelopes += self._seal(row, previous)

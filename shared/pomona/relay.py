@@ -1,6 +1,7 @@
 """The relay: from the event store to the broker, in order, each event at least once."""
 
 import threading
+import time
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,8 @@ from pomona.journal import logger
 log = logger(__name__)
 WINDOW = 500
 IDLE_SECONDS = 0.5
-GATHER_SECONDS = 0.005
+GATHER_SECONDS = 0.02
+SAVE_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 LOCK = "pomona.relay"
 
@@ -26,8 +28,8 @@ LOCK = "pomona.relay"
 class Relay:
     """Publishes what the service stored. One replica leads; the others wait for its lock.
 
-    The saved position moves only after the broker confirmed: whatever dies, events go out again
-    from there, and readers drop what they know.
+    The saved position moves only after the broker confirmed, now and then: whatever dies, events go
+    out again from there, and readers drop what they know.
     """
 
     def __init__(self, amqp_uri: str, dsn: str, events: EventLog) -> None:
@@ -83,32 +85,43 @@ class Relay:
 
     def _publish(self, cursor: Cursor, publisher: Publisher, position: int) -> None:
         envelopes: list[Envelope] = []
-        while not self._stopping.is_set():
+        previous: int | None = None
+        saved, save_at = position, 0.0
+        while True:
             if not envelopes:
                 self._wake.clear()
-                envelopes = self._next(cursor, position)
+                envelopes = self._next(cursor, position, previous)
+            stopping = self._stopping.is_set()
+            # to save costs a flush to disk, and what is published twice for it is dropped
+            if position > saved and (stopping or not envelopes or time.monotonic() > save_at):
+                self._save(cursor, position)
+                saved, save_at = position, time.monotonic() + SAVE_SECONDS
+            if stopping:
+                return
             if not envelopes:
                 publisher.keep_alive()
                 self._wake.wait(IDLE_SECONDS)
                 continue
             reach("relay.selected")
             publisher.send(envelopes)
-            position = envelopes[-1].position
+            position = previous = envelopes[-1].position
             # while the broker writes these, read those that follow
-            following = self._next(cursor, position) if len(envelopes) >= WINDOW else []
+            following = self._next(cursor, position, previous) if len(envelopes) >= WINDOW else []
             publisher.confirm()
             reach("relay.confirmed")
-            cursor.execute(
-                "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)
-            )
             metrics.event_store_position.set(position)
             envelopes = following
             if not envelopes:
                 # what is committed close together goes out together
                 self._stopping.wait(GATHER_SECONDS)
 
-    def _next(self, cursor: Cursor, position: int) -> list[Envelope]:
-        envelopes = self._log.after(cursor, position, WINDOW)
+    def _save(self, cursor: Cursor, position: int) -> None:
+        cursor.execute(
+            "UPDATE relay SET position = %s WHERE log = %s", (position, self._log.service)
+        )
+
+    def _next(self, cursor: Cursor, position: int, previous: int | None = None) -> list[Envelope]:
+        envelopes = self._log.after(cursor, position, WINDOW, previous=previous)
         waiting = len({envelope.position for envelope in envelopes})
         if waiting < WINDOW:
             self._pending = waiting

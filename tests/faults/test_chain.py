@@ -191,7 +191,7 @@ class Till:
     def service(self):
         return self.name
 
-    def after(self, *asked):
+    def after(self, *asked, **_known):
         position, limit = asked[-2:]
         missing = [event for event in self.events if event.position > position]
         if isinstance(asked[0], Till):  # the relay, with its cursor
