@@ -17,8 +17,8 @@ log = logger(__name__)
 class Answers:
     """Sends answers over one channel, transient and unconfirmed.
 
-    A call is acknowledged after its answer was written. Where either is lost, the broker delivers
-    the call again, and a command answers as it did before.
+    A call is acknowledged after its answer was written, at the latest with the answers that follow.
+    Where either is lost, the broker delivers the call again, and a command answers as before.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Answers:
 
     def send(self) -> None:
         """Send what is there and what comes, until the connection is lost or `finish` is called."""
+        acknowledged = b""
         while True:
             batch = [self._queue.get()]
             while not self._queue.empty():
@@ -57,9 +58,12 @@ class Answers:
             batch = [item for item in batch if item is not None]
             try:
                 with self._writing:
-                    self._transport.write(b"".join(answer for _, answer in batch))
+                    self._transport.write(acknowledged + b"".join(answer for _, answer in batch))
                     reach("reply.before_ack")
-                    self._transport.write(self._acknowledgements([tag for tag, _ in batch]))
+                    acknowledged = self._acknowledgements([tag for tag, _ in batch])
+                    if self._queue.empty() or not going_on:
+                        self._transport.write(acknowledged)
+                        acknowledged = b""
             except (*ConnectionLost, AttributeError):
                 self._lost = True
                 log.warning("replies_lost", calls=len(batch))

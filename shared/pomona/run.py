@@ -3,6 +3,7 @@
 import pomona.cooperative  # noqa: F401 - patches what all others import
 
 # isort: split
+import gc
 import importlib
 import os
 import signal
@@ -47,6 +48,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.ready() or stopping.send(None))
     runner.start()
+    # what is there when work begins stays: it need not be looked through again and again
+    gc.collect()
+    gc.freeze()
     log.info("started", http_port=settings.http_port)
     died = eventlet.spawn(runner.wait)
     died.link(lambda _: stopping.ready() or stopping.send(None))

@@ -15,7 +15,7 @@ class AnalyticsService:
         remember=projections.remember,
         schema=views.SCHEMA,
         batch=1000,
-        delay=0.05,
+        delay=0.02,
         append_only=("archive",),
     )
 
