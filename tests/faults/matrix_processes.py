@@ -1,5 +1,8 @@
 """Faults of the matrix that hurt service processes: stalls, wrong clocks, replicas, deploys."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +18,23 @@ from .stores import reading
 from .terminals import EVERYTHING
 from .trial import Trial, Unavailing, fault
 
+TILL = """
+import sys
+from pathlib import Path
+from uuid import uuid4
+from pomona.errors import Refused
+from pomona_console.stack import running_stack
+from tests.faults.shop import FRUITS, TILLS_OF_THE_CHAIN, clerk_at, delivery
+
+lot = uuid4()
+with clerk_at(running_stack(Path(sys.argv[1])), TILLS_OF_THE_CHAIN[0]) as clerk:
+    try:
+        clerk.command("inventory", "receive_goods", delivery(lot, FRUITS[0], 10), command_id=lot)
+    except Refused as refused:
+        print(refused.code)
+    else:
+        print("ok")
+"""
 EXIT_SECONDS = 25.0
 DAY = 86_400
 FAKED_CLOCK = (
@@ -44,23 +64,23 @@ def stop_the_loop(trial: Trial) -> None:
     trial.judge(load)
 
 
-@fault("F19", "the clock of one process is wrong")
+@fault("F19", "the clock of one process or one till is wrong")
 def set_the_clock(trial: Trial) -> None:
     lab = trial.lab
     library = next((name for name in FAKED_CLOCK if Path(name).exists()), None)
     if library is None:
         raise Unavailing("libfaketime is not installed (Debian package faketime)")
+    # a minute of difference is forgiven; beyond, commands have expired or tokens are of the future
+    for offset, wanted in ((-50, "ok"), (50, "ok"), (-120, "expired"), (120, "unauthenticated")):
+        answer = _till_with(lab, _clock(library, offset))
+        trial.that(answer == wanted, f"a till {offset:+d} s off was answered {answer}")
+        trial.ran(f"till {offset:+d} s")
+    lab.remember_strangers()
     with lab.load(actions=EVERYTHING) as load:
         load.goes_on()
         for offset in (2 * DAY, -2 * DAY, -10):
-            clock = {
-                "LD_PRELOAD": library,
-                "FAKETIME": f"{offset:+d}s",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-            }
             for service in ("orders", "inventory"):
-                with replica(lab, service, **clock):
+                with replica(lab, service, **_clock(library, offset)):
                     load.goes_on(more=40)
                     trial.ran(f"{service} {offset:+d} s")
     trial.figure("calls_refused_by_wrong_clocks", load.refused)
@@ -136,6 +156,30 @@ def _exit_of(pid: int) -> float:
         2 * EXIT_SECONDS,
     )
     return time.monotonic() - started
+
+
+def _clock(library: str, offset: int) -> dict[str, str]:
+    """Return the environment in which a process believes it is so many seconds later."""
+    return {
+        "LD_PRELOAD": library,
+        "FAKETIME": f"{offset:+d}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def _till_with(lab: Lab, environment: dict[str, str]) -> str:
+    """Send a command from a till of its own process; return how it was answered."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", TILL, str(lab.stack.layout.directory)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout.strip() or done.stderr.strip()[-200:]
 
 
 def _slowest_question(clerk: Terminal, seconds: float) -> float:
