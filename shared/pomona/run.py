@@ -21,6 +21,7 @@ from pomona.host import Host
 from pomona.journal import configure, logger
 
 STOP_SECONDS = 20
+LOOKS = 5  # a process that starts on a busy machine may be slow by itself
 
 
 def main() -> int:
@@ -83,11 +84,14 @@ def assert_cooperative(settings: Settings) -> None:
 
     ticking = eventlet.spawn(tick)
     with psycopg.connect(settings.database, connect_timeout=10) as connection:
-        ticks = 0
-        connection.execute("SELECT pg_sleep(0.1)")
+        for _ in range(LOOKS):
+            ticks = 0
+            connection.execute("SELECT pg_sleep(0.1)")
+            if ticks >= 3:  # noqa: PLR2004 - ten are due
+                break
+        else:
+            raise RuntimeError("psycopg blocks the event loop: PSYCOPG_WAIT_FUNC came too late")
     ticking.kill()
-    if ticks < 3:  # noqa: PLR2004 - ten are due
-        raise RuntimeError("psycopg blocks the event loop: PSYCOPG_WAIT_FUNC came too late")
 
 
 def _stop(runner: ServiceRunner, log: Any) -> int:

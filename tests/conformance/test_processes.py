@@ -51,6 +51,25 @@ print("cooperative")
 """
 
 
+STARVED = """
+import sys
+from pomona import run
+import eventlet.patcher, psycopg
+from types import SimpleNamespace
+
+execute, stalls = psycopg.Connection.execute, [0.2, 0.2]
+
+def slow_at_first(*given):
+    if not stalls:
+        return execute(*given)
+    eventlet.patcher.original("time").sleep(stalls.pop())
+
+psycopg.Connection.execute = slow_at_first
+run.assert_cooperative(SimpleNamespace(database=sys.argv[1]))
+print("cooperative")
+"""
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     armed = tmp_path_factory.mktemp("armed")
@@ -118,9 +137,9 @@ def in_hand(stack: Stack) -> float:
     return metric(stack.refreshed(), "orders", "pomona_rpc_in_progress")
 
 
-def cooperates(dsn: str, told: str) -> subprocess.CompletedProcess[str]:
+def cooperates(dsn: str, told: str, script: str = COOPERATES) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", COOPERATES, dsn, told],
+        [sys.executable, "-W", "ignore", "-c", script, dsn, told],
         capture_output=True,
         text=True,
         timeout=60,
@@ -135,6 +154,12 @@ def test_queries_wait_side_by_side(servers):
     seconds, said = done.stdout.splitlines()
     assert float(seconds) < 5 * 0.4
     assert said == "cooperative"
+
+
+def test_a_process_that_is_starved_for_a_moment_starts_all_the_same(servers):
+    done = cooperates(servers.admin_dsn, "", STARVED)
+
+    assert done.stdout == "cooperative\n", done.stderr
 
 
 def test_a_process_whose_queries_would_stop_all_others_refuses_to_start(servers):
