@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 pomona := .venv/bin/pomona
 python := .venv/bin/python
+# Two processes, each with servers of its own and whole files to do: tests wait more than they work.
+two-at-once := -n 2 --dist loadfile --no-loadscope-reorder
 sources := benchmarks shared/pomona console/pomona_console $(foreach s,$(wildcard services/*),$(wildcard $(s)/$(notdir $(s))))
 
 .PHONY: help
@@ -40,7 +42,7 @@ bench: servers ## measure Pomona beside what it is made of: make bench CELL=P2 A
 
 .PHONY: test
 test: lint types imports servers checkers ## check everything: style, types, imports, unit, contract and integration tests
-	@$(python) -m pytest --cov --cov-report=term:skip-covered
+	@$(python) -m pytest $(two-at-once) --cov --cov-report=term:skip-covered
 
 .PHONY: test-fast
 test-fast: lint types imports ## check everything that needs no server, in under a minute
