@@ -13,6 +13,8 @@ if sys.argv[2] == "eventlet":
 
 import importlib
 import json
+import os
+import traceback
 
 
 def main() -> None:
@@ -29,4 +31,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception:  # noqa: BLE001 - the last thing it says is why
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
