@@ -13,17 +13,17 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, StoredEvent, Transcoding
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
 from pomona import metrics
 from pomona.append import Cursor, Entry, SingleWriter
 
 __all__ = ["Cursor", "Factory", "Recorder", "environment"]
 
-LOCK = "pomona.append"
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('pomona.append'))"
 APPEND = """
 WITH locked AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(hashtext({lock}))
+    {lock}
 ), event AS (
     INSERT INTO {events} (originator_id, originator_version, topic, state, cause)
     SELECT e.id, e.version, e.topic, decode(e.state, 'hex'), e.cause
@@ -40,9 +40,12 @@ FROM json_to_recordset(%s::json) AS c (
     recorded_at timestamptz
 )
 """
-CHANGED = """
-SELECT 1 FROM {events} e JOIN unnest(%s::uuid[], %s::bigint[]) AS seen (id, version)
-ON e.originator_id = seen.id AND e.originator_version = seen.version + 1 LIMIT 1
+# fails by itself, so that nobody has to wait for what it finds before the rest is sent
+UNCHANGED = """
+SELECT 1 / (NOT EXISTS (
+    SELECT FROM {events} e JOIN unnest(%s::uuid[], %s::bigint[]) AS seen (id, version)
+    ON e.originator_id = seen.id AND e.originator_version = seen.version + 1
+))::int
 """
 
 SCHEMA = """
@@ -75,11 +78,11 @@ class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
         super().__init__(*args, **kwargs)
         names = {
             "events": Identifier(self.datastore.schema, self.events_table_name),
-            "lock": Literal(LOCK),
+            "lock": SQL(LOCK),
         }
         # as they are sent: composing them again for each commit is not free
         self._append = SQL(APPEND).format(**names).as_bytes()
-        self._changed = SQL(CHANGED).format(**names).as_bytes()
+        self._unchanged = SQL(UNCHANGED).format(**names).as_bytes()
         self._writer = SingleWriter(self._write)
 
     def append(self, entry: Entry) -> None:
@@ -108,27 +111,26 @@ class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
         self, connection: psycopg.Connection[dict[str, Any]], entries: Sequence[Entry]
     ) -> None:
         """Write in one round trip, unless somebody in it has to read."""
+        seen = {each: version for entry in entries for each, version in entry.seen.items()}
         try:
             with connection.pipeline(), connection.cursor() as cursor:
                 cursor.execute("BEGIN")
-                self._refuse_if_changed(cursor, entries)
+                if seen:
+                    # before the look, not with it: what was committed while we waited is seen too
+                    cursor.execute(LOCK)
+                    cursor.execute(self._unchanged, (list(seen), list(seen.values())))
                 if any(entry.events or entry.command for entry in entries):
                     cursor.execute(self._append, _rows(entries))
                 for entry in entries:
                     if entry.within is not None:
                         entry.within(cursor)
                 cursor.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             with suppress(psycopg.Error):
                 connection.rollback()
+            if isinstance(error, psycopg.errors.DivisionByZero):
+                raise IntegrityError("an aggregate was changed meanwhile") from None
             raise
-
-    def _refuse_if_changed(self, cursor: Cursor, entries: Sequence[Entry]) -> None:
-        seen = {each: version for entry in entries for each, version in entry.seen.items()}
-        if seen:
-            cursor.execute(self._changed, (list(seen), list(seen.values())))
-            if cursor.fetchone() is not None:
-                raise IntegrityError("an aggregate was changed meanwhile")
 
 
 def _rows(entries: Sequence[Entry]) -> tuple[str, str]:

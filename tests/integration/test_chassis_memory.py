@@ -1,8 +1,10 @@
 """What a process remembers of aggregates never lets two decisions contradict each other."""
 
+import threading
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import IntegrityError
@@ -10,10 +12,11 @@ from eventsourcing.persistence import IntegrityError
 from pomona.application import Step
 from pomona.envelope import Envelope
 from pomona.errors import NotYet
+from pomona.eventstore import LOCK
 from pomona.host import Host
 from pomona.ledger import Advance, Ledger
 
-from .chassis_shop import Because, Lot, Shop, make_tables, open_shop, rows
+from .chassis_shop import Because, Lot, Shop, eventually, make_tables, open_shop, rows
 
 pytestmark = pytest.mark.integration
 
@@ -109,6 +112,36 @@ def test_who_only_looked_at_what_another_replica_has_changed_has_to_look_again(
 
     assert rows(dsn, "SELECT count(*) FROM shop_events") == before
     assert remembered(replica, lot.id).grams == 988
+
+
+def test_what_another_replica_changes_while_we_wait_for_our_turn_to_write_is_seen_too(
+    dsn, replica, lot
+):
+    given_up = []
+
+    def decide():
+        with replica.attempt():
+            replica.get(Lot, lot.id)
+            with pytest.raises(IntegrityError) as refused:
+                replica.commit(Because(), Lot(5))
+            given_up.append(refused.value)
+
+    deciding = threading.Thread(target=decide)
+    with psycopg.connect(dsn) as another:
+        another.execute(LOCK)
+        another.execute(
+            "INSERT INTO shop_events (originator_id, originator_version, topic, state)"
+            " SELECT originator_id, originator_version + 1, topic, state FROM shop_events"
+            " WHERE originator_id = %s ORDER BY originator_version DESC LIMIT 1",
+            (lot.id,),
+        )
+        deciding.start()
+        eventually(lambda: rows(dsn, "SELECT FROM pg_locks WHERE NOT granted"))
+        another.commit()
+    deciding.join()
+
+    assert given_up
+    assert rows(dsn, "SELECT count(*) FROM shop_events") == [(3,)]
 
 
 def test_who_saw_that_there_was_none_has_to_look_again_when_there_is_one(shop, replica):
