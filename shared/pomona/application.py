@@ -211,6 +211,21 @@ class Application(eventsourcing.application.Application[UUID]):
         attempt.hold(aggregate_id, None)
         return True
 
+    @property
+    def looks_afresh(self) -> bool:
+        """Whether what this process remembers must not be relied on now."""
+        attempt = self._attempt.get()
+        return attempt is None or attempt.afresh
+
+    def stand_on(self, aggregate_id: UUID, version: int) -> None:
+        """Rely on something remembered that follows from an aggregate in a version.
+
+        The commit refuses what stands on a version that is not the last any more.
+        """
+        attempt = self._attempt.get()
+        if attempt is not None:
+            attempt.seen.setdefault(aggregate_id, version)
+
     def commit(
         self, cause: Cause, *aggregates: Aggregate, answer: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Call:
                 except errors.Refusal:
                     # a repeat may be refused because of its own first effect, or come too late
                     answer = application.answer_to(c)
-                    if answer is None and (afresh or not attempt.loaded):
+                    if answer is None and (afresh or not attempt.seen):
                         raise
                     # or because of what another replica has changed since we last looked
                     afresh = True

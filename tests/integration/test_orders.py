@@ -60,6 +60,7 @@ class Floor:
     """Orders as its doors and its inbox see it."""
 
     def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
         self.orders = Orders(environment(dsn), remember=projections.remember)
         self.log = EventLog(CONTRACTS, "orders_events", self.orders.mapper)
 
@@ -144,6 +145,13 @@ def floor(database: Callable[[str], str]) -> Any:
     )
     yield floor
     floor.close()
+
+
+@pytest.fixture
+def replica(floor: Floor) -> Any:
+    replica = Floor(floor.dsn)
+    yield replica
+    replica.close()
 
 
 @pytest.mark.feature("ORD-01")
@@ -316,3 +324,48 @@ def plain(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def test_a_price_that_was_changed_through_another_replica_holds_from_the_next_sale_on(
+    floor: Floor, replica: Floor
+) -> None:
+    shift_id = floor.open_shift()
+    with floor.orders.attempt():
+        floor.sell(shift_id, (APPLES, 500, 1280))
+    replica.head_office(
+        "set_prices", store_id=STORE, prices=[{"product_id": APPLES, "price_fen": 1300}]
+    )
+
+    with floor.orders.attempt(), pytest.raises(IntegrityError):
+        floor.sell(shift_id, (APPLES, 500, 1280))
+    with floor.orders.attempt(afresh=True), pytest.raises(PriceChanged):
+        floor.sell(shift_id, (APPLES, 500, 1280))
+    with floor.orders.attempt(afresh=True):
+        floor.sell(shift_id, (APPLES, 500, 1300))
+    with floor.orders.attempt():
+        floor.sell(shift_id, (APPLES, 500, 1300))
+
+    assert [paid["total_fen"] for paid in floor.told("order_paid")] == [640, 650, 650]
+
+
+def test_a_product_that_was_listed_since_the_last_sale_can_be_sold(
+    floor: Floor, replica: Floor
+) -> None:
+    shift_id = floor.open_shift()
+    with floor.orders.attempt():
+        floor.sell(shift_id, (APPLES, 500, 1280))
+    plums = UUID(int=77)
+    replica.head_office(
+        "list_products",
+        products=[
+            {"product_id": plums, "code": "L", "name": "李", "category": "核果", "unit": "g"}
+        ],
+    )
+    replica.head_office(
+        "set_prices", store_id=STORE, prices=[{"product_id": plums, "price_fen": 990}]
+    )
+
+    with floor.orders.attempt():
+        floor.sell(shift_id, (plums, 1000, 990))
+
+    assert [paid["total_fen"] for paid in floor.told("order_paid")] == [640, 990]

@@ -1,5 +1,6 @@
 """The use cases of the shop floor: fetch, ask, save."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,10 @@ class Orders(pomona.application.Application):
         "TillReturn": TillReturn,
     }
     snapshotting_intervals = {Shift: 20, PriceList: 20}  # noqa: RUF012
+
+    def __init__(self, env: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(env, **kwargs)
+        self._remembered_offers: dict[UUID, views.Offers] = {}
 
     def open_store(self, c: Command) -> dict[str, Any]:
         r = c.request
@@ -305,8 +310,7 @@ class Orders(pomona.application.Application):
 
     def _picked(self, store_id: UUID, lines: list[dict[str, Any]]) -> list[Picked]:
         """Check the lines against the store's price list as it stands now."""
-        with self.reading() as cursor:
-            offers = views.offers(cursor, store_id, [line["product_id"] for line in lines])
+        offers = self._offers(store_id, {line["product_id"] for line in lines})
         picked = []
         for number, line in enumerate(lines):
             offer = offers.get(line["product_id"])
@@ -329,6 +333,17 @@ class Orders(pomona.application.Application):
                 )
             )
         return picked
+
+    def _offers(self, store_id: UUID, product_ids: set[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
+        """Return what a store sells, as we remember it while its price list stands."""
+        price_list_id = PriceList.create_id(store_id)
+        known = self._remembered_offers.get(store_id)
+        if known is None or self.looks_afresh or not known.by_product.keys() >= product_ids:
+            with self.reading() as cursor:
+                known = views.offers(cursor, store_id, price_list_id)
+            self._remembered_offers[store_id] = known
+        self.stand_on(price_list_id, known.version)
+        return known.by_product
 
     def _require_new(self, aggregate_id: UUID, field: str) -> None:
         if not self.is_free(aggregate_id):

@@ -1,5 +1,7 @@
 """Our own read side: SQL tables and the questions they answer."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -46,15 +48,32 @@ CREATE TABLE IF NOT EXISTS business_days (
 """
 
 
-def offers(cursor: Cursor, store_id: UUID, product_ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return name, unit and price (None where there is none) of products in a store."""
+@dataclass(frozen=True)
+class Offers:
+    """Name, unit and price (None where there is none) of each product in a store.
+
+    They follow from the store's price list in a `version`; a product is listed once and for all.
+    """
+
+    version: int
+    by_product: Mapping[UUID, Mapping[str, Any]]
+
+
+def offers(cursor: Cursor, store_id: UUID, price_list_id: UUID) -> Offers:
+    """Return what a store sells at which price."""
+    # the version first: prices that are newer than it are refused at the commit, never older ones
+    cursor.execute(
+        "SELECT coalesce(max(originator_version), 0) AS version FROM orders_events"
+        " WHERE originator_id = %s",
+        (price_list_id,),
+    )
+    (row,) = cursor.fetchall()
     cursor.execute(
         "SELECT p.product_id, p.name, p.unit, s.price_fen FROM products p"
-        " LEFT JOIN prices s ON s.product_id = p.product_id AND s.store_id = %s"
-        " WHERE p.product_id = ANY(%s)",
-        (store_id, product_ids),
+        " LEFT JOIN prices s ON s.product_id = p.product_id AND s.store_id = %s",
+        (store_id,),
     )
-    return {row["product_id"]: row for row in cursor.fetchall()}
+    return Offers(row["version"], {each["product_id"]: each for each in cursor.fetchall()})
 
 
 def known_products(cursor: Cursor, product_ids: list[UUID | int]) -> set[UUID]:
