@@ -22,6 +22,7 @@ IDLE_SECONDS = 0.5
 GATHER_SECONDS = 0.02
 SAVE_SECONDS = 0.2
 RETRY_SECONDS = 1.0
+STOP_SECONDS = 2.0
 LOCK = "pomona.relay"
 
 
@@ -38,6 +39,8 @@ class Relay:
         self._log = events
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._ended.set()
         self.leading = False
         self._pending = 0
 
@@ -46,11 +49,20 @@ class Relay:
         self._wake.set()
 
     def stop(self) -> None:
+        """Stop, and let the position be saved first, unless that takes too long."""
         self._stopping.set()
         self._wake.set()
+        self._ended.wait(STOP_SECONDS)
 
     def run(self) -> None:
         """Relay until stopped. Raises only what trying again cannot mend."""
+        self._ended.clear()
+        try:
+            self._run()
+        finally:
+            self._ended.set()
+
+    def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 with psycopg.connect(

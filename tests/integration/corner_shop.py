@@ -1,11 +1,13 @@
 """One store with one till and one crate of mandarins, on a running stack: enough to sell."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 
+from pomona.terminal import Terminal
 from pomona_console.stack import Stack, terminal_for
 
 PRICE_FEN = 900
@@ -51,6 +53,8 @@ class CornerShop:
                 ("inventory", "receive_goods", self._crate(supplier_id)),
             ]
             for service, method, request in steps:
+                if method == "receive_goods":
+                    self._wait_until_inventory_knows_the_product(office)
                 office.command(service, method, _plain(request), patience=60)
         self._till(
             "open_shift", {"shift_id": self.shift_id, "terminal_time": _now(), "float_fen": 0}
@@ -61,6 +65,11 @@ class CornerShop:
             order = order_id or uuid4()
             self._till("place_order", self._order(order))
             self.sold.append(order)
+
+    def _wait_until_inventory_knows_the_product(self, office: Terminal) -> None:
+        head = office.ask("orders", "positions", patience=60)["head"]
+        while office.ask("inventory", "positions", patience=60)["inbox"]["orders"] < head:
+            time.sleep(0.02)
 
     def _till(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
         with terminal_for(

@@ -95,6 +95,8 @@ def test_a_version_and_the_next_serve_one_database_and_tell_one_log(
         eventually(lambda: before.ask("leads") or after.ask("leads"))
         heard = listener.heard(upto=6)
         first, second = (before, after) if before.ask("leads") else (after, before)
+        # what is saved is not published again
+        eventually(lambda: rows(dsn, "SELECT position FROM relay") == [(6,)])
         first.kill()
         eventually(lambda: second.ask("leads"))
         last = second.ask("sell", lot_id=new, grams=700)
