@@ -111,14 +111,16 @@ class Recorder(eventsourcing.postgres.PostgresApplicationRecorder):
         self, connection: psycopg.Connection[dict[str, Any]], entries: Sequence[Entry]
     ) -> None:
         """Write in one round trip, unless somebody in it has to read."""
-        seen = {each: version for entry in entries for each, version in entry.seen.items()}
+        # one of them may have seen an older version than another did
+        seen = {looked_at for entry in entries for looked_at in entry.seen.items()}
         try:
             with connection.pipeline(), connection.cursor() as cursor:
                 cursor.execute("BEGIN")
                 if seen:
                     # before the look, not with it: what was committed while we waited is seen too
                     cursor.execute(LOCK)
-                    cursor.execute(self._unchanged, (list(seen), list(seen.values())))
+                    ids, versions = zip(*seen, strict=True)
+                    cursor.execute(self._unchanged, (list(ids), list(versions)))
                 if any(entry.events or entry.command for entry in entries):
                     cursor.execute(self._append, _rows(entries))
                 for entry in entries:

@@ -9,6 +9,7 @@ import pytest
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import IntegrityError
 
+from pomona.append import Entry
 from pomona.application import Step
 from pomona.envelope import Envelope
 from pomona.errors import NotYet
@@ -142,6 +143,15 @@ def test_what_another_replica_changes_while_we_wait_for_our_turn_to_write_is_see
 
     assert given_up
     assert rows(dsn, "SELECT count(*) FROM shop_events") == [(3,)]
+
+
+def test_of_two_in_one_batch_the_one_who_saw_an_older_version_is_not_covered_by_the_other(
+    shop, lot
+):
+    versions = (lot.version, lot.version + 1)  # before and after the sale
+
+    with pytest.raises(IntegrityError):
+        shop.recorder._write([Entry([], [], seen={lot.id: version}) for version in versions])
 
 
 def test_who_saw_that_there_was_none_has_to_look_again_when_there_is_one(shop, replica):
